@@ -1,0 +1,1 @@
+"""Benchmarks: how fast, how much, against whom. What a test may not time is measured here."""

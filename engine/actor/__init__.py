@@ -1,0 +1,1 @@
+"""Mailboxes, turns and the registry: one writer for every stream."""

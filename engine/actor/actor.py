@@ -1,0 +1,238 @@
+"""One actor: the only writer of one stream. Its turn is a plain function that never awaits.
+
+While a batch commits the next one gathers; it may be decided against the applied-but-unconfirmed
+state, but no answer leaves before the commit it rests on. A failed commit ends the actor.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+from engine import ids
+from engine.actor.kind import Kind
+from engine.actor.mailbox import Mailbox
+from engine.actor.memory import KeyMemory, Remembered
+from engine.actor.outcome import Accepted, Answer, Envelope, Outcome, Query, Replayed
+from engine.errors import ActorStoppedError, IdempotencyInProgressError, ParleyError
+from engine.feature import Payload, encode
+from engine.limits import TURN_COMMANDS_MAX
+from engine.log.event import PUBLIC, STAFF_ONLY, Event
+from engine.log.log import EventWrite, Log
+from persistence.records import Stream
+
+
+class Phase(Enum):
+    """Where an actor stands in its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+class _Batch:
+    """One submit on its way to the disk, with the answers that wait for it."""
+
+    __slots__ = ("answers", "version")
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.answers: list[tuple[Envelope, Outcome | ParleyError]] = []
+
+
+class Actor:
+    """Decides, applies and submits for one stream; answers when the log says it is on disk."""
+
+    __slots__ = (
+        "_confirmed",
+        "_drafts",
+        "_in_flight",
+        "_keys",
+        "_kind",
+        "_log",
+        "_now_ms",
+        "_settled",
+        "_state",
+        "mailbox",
+        "phase",
+        "queued",
+        "stream",
+        "wanted_keys",
+    )
+
+    def __init__(self, stream: Stream, kind: Kind, log: Log, now_ms: Callable[[], int]) -> None:
+        """Begin with an empty state: ``replay`` brings it up to date before the first turn."""
+        self.stream = stream
+        self.mailbox = Mailbox()
+        self.phase = Phase.STARTING
+        self.queued = False
+        self.wanted_keys: tuple[str, ...] = ()
+        self._kind = kind
+        self._log = log
+        self._now_ms = now_ms
+        self._state = kind.initial(stream.name)
+        self._keys = KeyMemory()
+        self._confirmed = 0
+        self._in_flight: deque[_Batch] = deque()
+        self._drafts: list[Event] = []
+        self._settled: list[tuple[Envelope, Outcome | ParleyError]] = []
+
+    @property
+    def idle(self) -> bool:
+        """Say whether nothing waits here, so that it may be let go."""
+        return self.phase is Phase.READY and not self.mailbox and not self._in_flight
+
+    def replay(self, event: Event) -> None:
+        """Apply an event read from the log."""
+        self._apply(event)
+        self._confirmed = event.version
+
+    def turn(self) -> None:
+        """Take up to ``TURN_COMMANDS_MAX`` commands, decide and apply them, and submit once.
+
+        Stops early, with ``wanted_keys`` set, at a command whose subject has no open key yet.
+        An exception other than a refusal leaves the actor unusable: the caller must ``end`` it.
+        """
+        for _ in range(TURN_COMMANDS_MAX):
+            envelope = self.mailbox.take()
+            if envelope is None or not self._handle(envelope):
+                break
+        self._submit()
+
+    def end(self, error: ParleyError) -> None:
+        """Take no more work: tell ``error`` to everyone whose command is not on its way to disk.
+
+        Batches in flight are still answered, each by its own commit. The stream is replayed when
+        the next command comes.
+        """
+        self.phase = Phase.ENDED
+        settled, self._settled = self._settled, []
+        _refuse(settled, error)
+        for envelope in self.mailbox.drain():
+            envelope.reply(error)
+
+    def _handle(self, envelope: Envelope) -> bool:
+        """Deal with one command; say whether the turn may go on."""
+        try:
+            return self._decide(envelope)
+        except ParleyError as refusal:
+            self._settled.append((envelope, refusal))
+            return True
+        except BaseException:
+            envelope.reply(ActorStoppedError("this command could not be carried out"))
+            raise
+
+    def _decide(self, envelope: Envelope) -> bool:
+        if isinstance(envelope.command, Query):
+            self._settled.append((envelope, Answer(envelope.command.ask(self._state))))
+            return True
+        now_ms = self._now_ms()
+        if self._answered_before(envelope, now_ms):
+            return True
+        payloads = self._kind.decide(self._state, envelope.command)
+        if missing := self._closed_keys(payloads):
+            self.wanted_keys = missing
+            self.mailbox.put_back(envelope)
+            return False
+        events = tuple(
+            self._happened(envelope, payloads, at, now_ms) for at in range(len(payloads))
+        )
+        self._settled.append((envelope, Accepted(events)))
+        return True
+
+    def _answered_before(self, envelope: Envelope, now_ms: int) -> bool:
+        """The key is checked before the version, so that a retry is never a conflict."""
+        origin = envelope.origin
+        if origin.command_key is None:
+            return False
+        version = self._keys.version_of(origin.command_key, origin.fingerprint, now_ms=now_ms)
+        if version is None:
+            return False
+        if version > self._confirmed:
+            envelope.reply(
+                IdempotencyInProgressError("the first request with this key is still running")
+            )
+        else:
+            self._settled.append((envelope, Replayed(version)))
+        return True
+
+    def _closed_keys(self, payloads: tuple[Payload, ...]) -> tuple[str, ...]:
+        subjects = {self._kind.subject(self._state, payload) for payload in payloads}
+        return tuple(name for name in subjects if self._log.keyring.opened(name) is None)
+
+    def _happened(
+        self, envelope: Envelope, payloads: tuple[Payload, ...], at: int, now_ms: int
+    ) -> Event:
+        """Make one event and apply it. The command's key travels on its last event."""
+        payload, state, origin = payloads[at], self._state, envelope.origin
+        last = at == len(payloads) - 1
+        event = Event(
+            stream=self.stream,
+            version=state.version + 1,
+            uuid=ids.new_uuid(),
+            type=payload.type_name,
+            schema=payload.schema,
+            time_ms=now_ms,
+            visibility=STAFF_ONLY if self._kind.staff_only(payload) else PUBLIC,
+            previous_public=state.last_public_version,
+            actor=origin.actor,
+            subject=self._kind.subject(state, payload),
+            data=encode(payload),
+            payload=payload,
+            command_key=origin.command_key if last else None,
+            fingerprint=origin.fingerprint if last else None,
+            traceparent=origin.traceparent,
+        )
+        self._apply(event)
+        self._drafts.append(event)
+        return event
+
+    def _apply(self, event: Event) -> None:
+        state = self._state
+        self._kind.apply(state, event)
+        state.version = event.version
+        state.last_time_ms = event.time_ms
+        if event.visibility == PUBLIC:
+            state.last_public_version = event.version
+        if event.command_key is not None:
+            seen = Remembered(event.version, event.fingerprint, event.time_ms)
+            self._keys.remember(event.command_key, seen)
+
+    def _submit(self) -> None:
+        """Send the turn's events to the log; what needs no commit of its own waits for the last one."""
+        drafts, self._drafts = self._drafts, []
+        if drafts:
+            write = EventWrite(self.stream, drafts[0].version - 1, tuple(drafts))
+            try:
+                self._log.submit([write], self._committed)
+            except ParleyError as error:
+                self.end(error)
+                return
+            self._in_flight.append(_Batch(drafts[-1].version))
+        settled, self._settled = self._settled, []
+        if self._in_flight:
+            self._in_flight[-1].answers += settled
+        else:
+            _tell(settled)
+
+    def _committed(self, error: ParleyError | None) -> None:
+        batch = self._in_flight.popleft()
+        if error is None:
+            self._confirmed = batch.version
+            _tell(batch.answers)
+        else:
+            _refuse(batch.answers, error)
+            self.end(error)
+
+
+_Settled = list[tuple[Envelope, Outcome | ParleyError]]
+
+
+def _tell(settled: _Settled) -> None:
+    for envelope, outcome in settled:
+        envelope.reply(outcome)
+
+
+def _refuse(settled: _Settled, error: ParleyError) -> None:
+    for envelope, _ in settled:
+        envelope.reply(error)

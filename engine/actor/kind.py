@@ -1,0 +1,38 @@
+"""What makes an actor of one kind: its rules, as plain functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.feature import Payload
+from engine.log.event import Event
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What every actor knows of its stream. Kinds add their own fields; only ``apply`` writes them."""
+
+    name: str
+    version: int = 0
+    last_public_version: int = 0
+    last_time_ms: int = field(default=0)
+
+    def visible_version(self, *, staff: bool) -> int:
+        """Return the version of the newest event this audience may see."""
+        return self.version if staff else self.last_public_version
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The rules of one kind of stream. ``decide`` may refuse but changes nothing; ``apply`` may
+    change the state but not refuse. Neither awaits, reads a clock, draws a random number or logs.
+    """
+
+    name: str
+    initial: Callable[[str], Any]
+    decide: Callable[[Any, Any], tuple[Payload, ...]]
+    apply: Callable[[Any, Event], None]
+    subject: Callable[[Any, Payload], str]
+    """Whose key seals the payload."""
+    staff_only: Callable[[Payload], bool]
+    """Whether a customer must never learn of the event."""

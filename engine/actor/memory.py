@@ -1,0 +1,46 @@
+"""The idempotency keys an actor remembers. They are rebuilt from the events, so a crash forgets none."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from engine.errors import IdempotencyMismatchError
+from engine.limits import COMMAND_KEY_SECONDS, COMMAND_KEYS_REMEMBERED
+
+
+class Remembered(NamedTuple):
+    """The event a key has caused."""
+
+    version: int
+    fingerprint: bytes | None
+    time_ms: int
+
+
+class KeyMemory:
+    """The newest ``COMMAND_KEYS_REMEMBERED`` keys of one stream, for ``COMMAND_KEY_SECONDS``."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        """Start without a key."""
+        self._keys: OrderedDict[bytes, Remembered] = OrderedDict()
+
+    def remember(self, key: bytes, remembered: Remembered) -> None:
+        """Note that ``key`` has caused an event."""
+        self._keys[key] = remembered
+        self._keys.move_to_end(key)
+        while len(self._keys) > COMMAND_KEYS_REMEMBERED:
+            self._keys.popitem(last=False)
+
+    def version_of(self, key: bytes, fingerprint: bytes | None, *, now_ms: int) -> int | None:
+        """Return the version of the event ``key`` has caused; ``None`` if it is a new key.
+
+        Raises:
+            IdempotencyMismatchError: it was used with another body.
+        """
+        found = self._keys.get(key)
+        if found is None or now_ms - found.time_ms > COMMAND_KEY_SECONDS * 1000:
+            return None
+        if found.fingerprint != fingerprint:
+            detail = "this idempotency key was used with another body; use a new key"
+            raise IdempotencyMismatchError(detail)
+        return found.version

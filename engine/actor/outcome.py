@@ -1,0 +1,64 @@
+"""What a command carries with it, and the answers it may get."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import ParleyError
+from engine.log.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks, and how the request is known again."""
+
+    actor: str
+    """The principal's subject: an account, a user or a key. It stands on the event."""
+    command_key: bytes | None = None
+    """16 bytes: environment, principal, method + path and idempotency key, hashed."""
+    fingerprint: bytes | None = None
+    """16 bytes: the body, hashed. The same key with another fingerprint is refused."""
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The events are on disk."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The command was done before: its event has this version."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query returned; everything it rests on is on disk."""
+
+    value: Any
+
+
+Outcome = Accepted | Replayed | Answer
+Reply = Callable[[Outcome | ParleyError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to an actor's state. ``ask`` must be quick, and return nothing that changes later."""
+
+    ask: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A command in a mailbox. ``reply`` is called exactly once, on the loop, and must not raise."""
+
+    command: Any
+    origin: Origin
+    reply: Reply
+    size: int = 256
+    """Bytes it is counted with."""

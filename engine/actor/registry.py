@@ -1,0 +1,181 @@
+"""Finds or starts the actor of a stream, calls its turns, and lets it go again (shell).
+
+One task calls the turns of all actors with work, once a pass: a burst wakes it once. An actor gets
+a task of its own only while it must wait: to replay its stream, or for a subject's key.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+
+from engine.actor.actor import Actor, Phase
+from engine.actor.kind import Kind
+from engine.actor.outcome import Envelope, Origin, Outcome
+from engine.actor.supervisor import Supervisor
+from engine.errors import ActorStoppedError, OutcomeUnknownError, ParleyError
+from engine.limits import (
+    ASK_SECONDS,
+    LIVE_ACTORS_MAX,
+    REHYDRATIONS_AT_ONCE_MAX,
+    REPLAY_PAGE_RECORDS,
+)
+from engine.log.log import Log
+from persistence.records import Stream
+
+
+class Registry:
+    """All actors of one environment."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        log: Log,
+        *,
+        now_ms: Callable[[], int],
+        live_actors_max: int = LIVE_ACTORS_MAX,
+    ) -> None:
+        """Serve streams of these ``kinds``; hold at most ``live_actors_max`` idle ones."""
+        self._kinds = kinds
+        self._log = log
+        self._now_ms = now_ms
+        self._live_actors_max = live_actors_max
+        self._supervisor = Supervisor()
+        self._actors: OrderedDict[Stream, Actor] = OrderedDict()
+        self._ready: list[Actor] = []
+        self._wake = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._rehydrations = trio.CapacityLimiter(REHYDRATIONS_AT_ONCE_MAX)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Call turns until cancelled; then every asker is told that its actor stopped."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                while True:
+                    await self._wake.wait()
+                    self._wake = trio.Event()
+                    ready, self._ready = self._ready, []
+                    for actor in ready:
+                        self._turn(actor)
+        finally:
+            self._nursery = None
+            for actor in list(self._actors.values()):
+                actor.end(ActorStoppedError("the server is stopping; try again"))
+            self._actors.clear()
+
+    def tell(self, stream: Stream, envelope: Envelope) -> None:
+        """Put a command into the mailbox of the stream's actor, starting it if need be.
+
+        Raises:
+            BusyError: the mailbox is full, or the engine is stopping. Nothing was taken.
+        """
+        actor = self._live(stream)
+        actor.mailbox.put(envelope)
+        if actor.phase is Phase.READY:
+            self._queue(actor)
+
+    async def ask(
+        self, stream: Stream, command: Any, origin: Origin, *, size: int = 256
+    ) -> Outcome:
+        """Tell, and wait for the outcome at most ``ASK_SECONDS``.
+
+        Raises:
+            ParleyError: the refusal or failure.
+            OutcomeUnknownError: no answer in time; the command may still be carried out.
+        """
+        answered = trio.Event()
+        answers: list[Outcome | ParleyError] = []
+
+        def reply(outcome: Outcome | ParleyError) -> None:
+            answers.append(outcome)
+            answered.set()
+
+        self.tell(stream, Envelope(command, origin, reply, size))
+        with trio.move_on_after(ASK_SECONDS):
+            await answered.wait()
+        if not answers:
+            detail = "no answer in time; repeat with the same idempotency key to learn the outcome"
+            raise OutcomeUnknownError(detail)
+        if isinstance(answers[0], ParleyError):
+            raise answers[0]
+        return answers[0]
+
+    def live(self) -> int:
+        """Return how many actors are in memory."""
+        return len(self._actors)
+
+    def _live(self, stream: Stream) -> Actor:
+        actor = self._actors.get(stream)
+        if actor is None or actor.phase is Phase.ENDED:
+            if self._nursery is None:
+                detail = "the server is stopping; try again"
+                raise ActorStoppedError(detail)
+            actor = Actor(stream, self._kinds[stream.kind], self._log, self._now_ms)
+            self._actors[stream] = actor
+            self._nursery.start_soon(self._rehydrate, actor)
+            self._let_idle_ones_go()
+        self._actors.move_to_end(stream)
+        return actor
+
+    def _let_idle_ones_go(self) -> None:
+        """Forget the longest unused actors; their streams hold everything they knew."""
+        for stream in list(self._oldest(len(self._actors) - self._live_actors_max)):
+            if self._actors[stream].idle:
+                del self._actors[stream]
+
+    def _oldest(self, count: int) -> list[Stream]:
+        return [stream for stream, _ in zip(self._actors, range(max(0, count)), strict=False)]
+
+    def _queue(self, actor: Actor) -> None:
+        if not actor.queued:
+            actor.queued = True
+            self._ready.append(actor)
+            self._wake.set()
+
+    def _turn(self, actor: Actor) -> None:
+        actor.queued = False
+        if actor.phase is not Phase.READY or not self._supervisor.turn(actor):
+            return
+        if actor.wanted_keys and self._nursery:
+            actor.phase = Phase.WAITING
+            self._nursery.start_soon(self._open_keys, actor)
+        elif actor.mailbox:
+            self._queue(actor)
+
+    async def _rehydrate(self, actor: Actor) -> None:
+        try:
+            async with self._rehydrations:
+                await self._replay(actor)
+        except ParleyError as error:
+            actor.end(error)
+        except Exception as error:  # noqa: BLE001 - told to the supervisor, which ends the actor
+            self._supervisor.failed(actor, error)
+        else:
+            self._begin(actor)
+
+    async def _replay(self, actor: Actor) -> None:
+        version = 0
+        while True:
+            page = await self._log.read(actor.stream, after=version, limit=REPLAY_PAGE_RECORDS)
+            for event in page:
+                actor.replay(event)
+                version = event.version
+            if len(page) < REPLAY_PAGE_RECORDS:
+                return
+
+    async def _open_keys(self, actor: Actor) -> None:
+        wanted, actor.wanted_keys = actor.wanted_keys, ()
+        try:
+            await self._log.keyring.ensure(wanted)
+        except Exception as error:  # noqa: BLE001 - told to the supervisor, which ends the actor
+            self._supervisor.failed(actor, error)
+        else:
+            self._begin(actor)
+
+    def _begin(self, actor: Actor) -> None:
+        if actor.phase is not Phase.ENDED:
+            actor.phase = Phase.READY
+            if actor.mailbox:
+                self._queue(actor)

@@ -1,0 +1,1 @@
+"""Word of what was committed, to everyone who follows the log."""

@@ -1,0 +1,1 @@
+"""Business time of an environment."""

@@ -1,0 +1,154 @@
+"""The engine: every workspace of one data folder, under one nursery.
+
+It opens an environment when it is first used and knows every credential. When it ends, actors take
+no more work, and every store first commits and answers what was submitted to it.
+"""
+
+from functools import partial
+
+import trio
+
+from engine import crypto, ids
+from engine.auth import tokens
+from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
+from engine.auth.service import Credentials, unknown
+from engine.environment import Environment
+from engine.errors import ActorStoppedError
+from engine.limits import TOKEN_CHARACTERS_MAX
+from engine.principal import Principal
+from persistence.protocols.store import Store, Stores
+
+WORKSPACE = "workspace"
+ENVIRONMENTS = ("live", "test")
+WORKSPACE_KEY_SUBJECT = "workspace key"
+
+
+class Engine:
+    """Everything that happens, for one process."""
+
+    def __init__(self, stores: Stores, *, master_key: bytes) -> None:
+        """Hold ``stores`` while running; open workspaces with the 32-byte ``master_key``."""
+        self._stores = stores
+        self._master_key = master_key
+        self._environments: dict[tuple[str, str], Environment] = {}
+        self._workspace_keys: dict[str, bytes] = {}
+        self._opening = trio.Lock()
+        self._nursery: trio.Nursery | None = None
+        self.credentials = Credentials()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Take the data folder and serve until cancelled. Any failure of a store ends it.
+
+        Raises:
+            StoreLockedError, StoreTooNewError, StoreDamagedError: the folder cannot be served.
+        """
+        await self._stores.open()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                for workspace in await self._stores.workspaces():
+                    await self.environment(workspace, WORKSPACE)
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+            self._stores.close()
+
+    async def create_workspace(self) -> str:
+        """Make a tenant and return its id (``ws_…``)."""
+        workspace = ids.type_id(ids.WORKSPACE, ids.new_uuid())
+        await self.environment(workspace, WORKSPACE)
+        return workspace
+
+    async def workspaces(self) -> list[str]:
+        """Return the ids of all tenants, oldest first."""
+        return await self._stores.workspaces()
+
+    async def environment(self, workspace: str, name: str) -> Environment:
+        """Return an environment, opened on first use."""
+        found = self._environments.get((workspace, name))
+        if found is not None:
+            return found
+        async with self._opening:
+            found = self._environments.get((workspace, name))
+            return found or await self._open(workspace, name)
+
+    async def ready(self) -> bool:
+        """Say whether every open store answers a read."""
+        if self._nursery is None:
+            return False
+        for environment in tuple(self._environments.values()):
+            await environment.log.read_feed(after=0, limit=1)
+        return True
+
+    async def authenticate(self, text: str) -> Principal:
+        """Return what a credential stands for.
+
+        Raises:
+            UnauthenticatedError: it is not known, forged, expired or revoked.
+        """
+        if len(text) > TOKEN_CHARACTERS_MAX:
+            raise unknown()
+        credential = self.credentials.find(text)
+        if credential is None:
+            return await self._ephemeral(text)
+        return Principal(
+            workspace=credential.workspace,
+            environment=credential.environment,
+            key_id=credential.id,
+            subject=credential.id,
+            scopes=credential.scopes,
+            staff=True,
+        )
+
+    async def create_key(
+        self, workspace: str, environment: str, *, name: str, entropy: bytes | None = None
+    ) -> str:
+        """Make a secret key with every scope of its environment, and return it.
+
+        With ``entropy`` the same key comes again; it is made only if it is not known yet.
+        """
+        entropy = entropy or crypto.new_key()
+        text = tokens.secret_key(environment, entropy)
+        if self.credentials.find(text) is None:
+            home = await self.environment(workspace, WORKSPACE)
+            scopes = WORKSPACE_SCOPES if environment == WORKSPACE else ENVIRONMENT_SCOPES
+            await home.keys.create(
+                name=name, environment=environment, scopes=scopes, entropy=entropy
+            )
+        return text
+
+    async def _ephemeral(self, text: str) -> Principal:
+        parts = tokens.ephemeral_parts(text)
+        parent = self.credentials.by_id(parts[1].parent) if parts else None
+        if parts is None or parent is None or parent.workspace != parts[1].workspace:
+            raise unknown()
+        name, claims, signed = parts
+        environment = await self.environment(parent.workspace, name)
+        return environment.ephemeral_keys.check(claims, signed, parent)
+
+    async def _open(self, workspace: str, name: str) -> Environment:
+        nursery = self._nursery
+        if nursery is None:
+            detail = "the server is stopping; try again"
+            raise ActorStoppedError(detail)
+        store = self._stores.store(workspace, name)
+        await nursery.start(store.run)
+        key = await self._workspace_key(workspace, store)
+        environment = Environment(workspace, name, store, workspace_key=key)
+        await environment.start(nursery)
+        if name == WORKSPACE:
+            await self.credentials.follow(workspace, environment.log, environment.bus)
+        self._environments[workspace, name] = environment
+        return environment
+
+    async def _workspace_key(self, workspace: str, store: Store) -> bytes:
+        """Return the workspace's key; it lies in the store of its hidden environment, wrapped."""
+        known = self._workspace_keys.get(workspace)
+        if known is None:
+            seal = partial(crypto.seal, self._master_key, place=workspace.encode())
+            fresh = {WORKSPACE_KEY_SUBJECT: seal(crypto.new_key())}
+            kept = await store.subject_keys.put_absent(fresh)
+            wrapped = kept[WORKSPACE_KEY_SUBJECT]
+            known = crypto.unseal(self._master_key, wrapped, workspace.encode())
+            self._workspace_keys[workspace] = known
+        return known

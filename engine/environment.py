@@ -1,0 +1,89 @@
+"""One environment of one workspace: its log, its actors, its bus and the doors of its features."""
+
+import time
+from collections.abc import Mapping
+
+import trio
+
+from engine import crypto
+from engine.actor.kind import Kind
+from engine.actor.registry import Registry
+from engine.auth import transitions as credential
+from engine.auth.events import EVENTS as AUTH_EVENTS
+from engine.auth.service import EphemeralKeys, KeyMaker
+from engine.bus.bus import Bus
+from engine.clock.clock import EnvironmentClock
+from engine.conversation import contact
+from engine.conversation import transitions as conversation_rules
+from engine.conversation.events import EVENTS as CONVERSATION_EVENTS
+from engine.conversation.service import Conversations
+from engine.events.events import EVENTS as EVENTS_EVENTS
+from engine.events.service import Positions
+from engine.feature import Feature, catalogue
+from engine.ids import ExternalIds
+from engine.log.keyring import Keyring
+from engine.log.log import Log
+from persistence.protocols.store import Store
+
+FEATURES = (
+    Feature("auth", AUTH_EVENTS),
+    Feature("events", EVENTS_EVENTS),
+    Feature("conversation", CONVERSATION_EVENTS),
+)
+CATALOGUE = catalogue(FEATURES)
+
+KINDS: Mapping[str, Mapping[str, Kind]] = {
+    "workspace": {"credential": credential.KIND},
+    "live": {"conversation": conversation_rules.KIND, "contact": contact.KIND},
+    "test": {"conversation": conversation_rules.KIND, "contact": contact.KIND},
+}
+
+
+def wall_ms() -> int:
+    """Return the machine's time in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Environment:
+    """Everything that shares one log. Made and ended by the engine; its store is running already."""
+
+    def __init__(self, workspace: str, name: str, store: Store, *, workspace_key: bytes) -> None:
+        """Derive this environment's keys from ``workspace_key`` and put its parts together."""
+        self.workspace = workspace
+        self.name = name
+        self._key = crypto.derive(workspace_key, "environment", name)
+        self.clock = EnvironmentClock(wall_ms)
+        self.log = Log(
+            store.log,
+            store.feed,
+            keyring=Keyring(store.subject_keys, wrapping_key=self._purpose("subject keys")),
+            environment=f"{workspace}/{name}",
+            catalogue=CATALOGUE,
+            cursor_key=self._purpose("cursors"),
+        )
+        self.bus = Bus(store.feed, self.log)
+        self.registry = Registry(KINDS[name], self.log, now_ms=self.clock.now_ms)
+        self.external_ids = ExternalIds(self._purpose("external ids"))
+        self.positions = Positions(self.log, self.clock.now_ms)
+        self.conversations = Conversations(self.registry, self.log, self.external_ids)
+        self.keys = KeyMaker(self.registry)
+        self.ephemeral_keys = EphemeralKeys(
+            workspace=workspace,
+            environment=name,
+            key=self._purpose("ephemeral keys"),
+            documents=store.documents,
+            now_ms=self.clock.now_ms,
+        )
+
+    @property
+    def page_key(self) -> bytes:
+        """Return the key page tokens are signed with."""
+        return self._purpose("page tokens")
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Go on from the newest record's time, and let the actors run in ``nursery``."""
+        self.clock.advance_to(await self.log.last_time_ms())
+        await nursery.start(self.registry.run)
+
+    def _purpose(self, purpose: str) -> bytes:
+        return crypto.derive(self._key, purpose)

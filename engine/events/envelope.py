@@ -1,0 +1,56 @@
+"""The published form of an event: the same bytes at every door. Pure.
+
+``{"type","id","data",…}``; the data is spliced in as it was encoded in the event's turn.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from engine.log.event import Event
+
+_JSON = msgspec.json.Encoder()
+
+
+def rfc3339(time_ms: int) -> str:
+    """Return Unix milliseconds as RFC 3339 in UTC with milliseconds and a ``Z``."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+
+
+def data_of(event: Event) -> bytes:
+    """Return the JSON data of an event, led by the id of the resource it made, if any."""
+    resource_id = event.resource_id
+    if resource_id is None:
+        return event.data
+    return b'{"id":"' + resource_id.encode() + b'",' + event.data[1:]
+
+
+def conversation_of(event: Event) -> str | None:
+    """Return the TypeID of the conversation an event belongs to."""
+    return event.stream.name if event.stream.kind == "conversation" else None
+
+
+def render(event: Event, *, audience: str, cursor: str) -> bytes:
+    """Return the JSON of an event as ``audience`` may see it.
+
+    Args:
+        event: committed, and visible to ``audience``.
+        audience: decides ``previous``, the version before which this audience has seen nothing.
+        cursor: the event's own cursor.
+    """
+    event_id = event.id
+    rest = {
+        "time": rfc3339(event.time_ms),
+        "conversation": conversation_of(event),
+        "version": event.version,
+        "previous": event.previous(audience),
+        "cursor": cursor,
+        "schema": event.schema,
+        "actor": event.actor,
+        "idempotency_key": event_id,
+        "causation_id": event.causation_id,
+        "traceparent": event.traceparent,
+    }
+    head = f'{{"type":"{event.type}","id":"{event_id}","data":'.encode()
+    return head + data_of(event) + b"," + _JSON.encode(rest)[1:]

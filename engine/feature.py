@@ -1,0 +1,51 @@
+"""A feature is a folder of the engine; this is all the rest of the house knows of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """The ``data`` of one kind of event. Subclasses set ``type`` (``noun.past_participle``)."""
+
+    type_name: ClassVar[str] = ""
+    schema: ClassVar[int] = 1
+    resource: ClassVar[str] = ""
+    """Prefix of the resource that shares the event's UUID (``msg``): its id leads the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A name (one word in URL, folders and docs) and the events it publishes."""
+
+    name: str
+    events: tuple[type[Payload], ...]
+
+
+Catalogue = dict[str, type[Payload]]
+
+
+def catalogue(features: Iterable[Feature]) -> Catalogue:
+    """Return event type → payload class; two features may not publish one type."""
+    found: Catalogue = {}
+    for feature in features:
+        for payload in feature.events:
+            if found.setdefault(payload.type_name, payload) is not payload:
+                detail = f"two features publish {payload.type_name}"
+                raise ValueError(detail)
+    return found
+
+
+def encode(payload: Payload) -> bytes:
+    """Return the JSON bytes that are sealed, sent and spliced from now on: encoded once."""
+    return _ENCODER.encode(payload)
+
+
+def decode(kind: type[Payload], data: bytes) -> Any:
+    """Return the payload in ``data``, which this house encoded itself."""
+    return msgspec.json.decode(data, type=kind)
+
+
+_ENCODER = msgspec.json.Encoder()

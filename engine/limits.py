@@ -1,0 +1,63 @@
+"""Every bound of the engine, with its unit and its reason."""
+
+MAILBOX_COMMANDS_MAX = 256
+"""Commands that may wait for one actor. At 100 µs a message a full mailbox is 26 ms of work."""
+
+MAILBOX_BYTES_MAX = 1024 * 1024
+"""Bytes of commands that may wait for one actor."""
+
+TURN_COMMANDS_MAX = 64
+"""Commands one turn takes before it lets others run: at most about 6 ms on the loop."""
+
+ASK_SECONDS = 10.0
+"""How long an asker waits for a receipt before it is told that the outcome is unknown."""
+
+LIVE_ACTORS_MAX = 20_000
+"""Actors held in memory per environment; the longest idle one is let go first."""
+
+REHYDRATIONS_AT_ONCE_MAX = 16
+"""Actors that may replay their stream at the same time; the others wait their turn."""
+
+REPLAY_PAGE_RECORDS = 256
+"""Records read per page when a stream is replayed."""
+
+COMMAND_KEYS_REMEMBERED = 4_096
+"""Idempotency keys an actor keeps in memory (about 150 B each)."""
+
+COMMAND_KEY_SECONDS = 24 * 3600
+"""How long a remembered key answers: the promise made to clients."""
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+
+EXTERNAL_ID_CHARACTERS_MAX = 128
+"""An id of the client's own (``conv_123``, ``usr_45``)."""
+
+MESSAGE_TEXT_BYTES_MAX = 32 * 1024
+"""UTF-8 bytes of one message's text."""
+
+MESSAGE_DATA_BYTES_MAX = 64 * 1024
+"""JSON bytes of one message with its metadata: the interoperable size of a CloudEvent."""
+
+PARTICIPANTS_MAX = 256
+"""People and bots in one conversation."""
+
+MISSED_EVENTS_MAX = 100
+"""Events a refused conditional write is told about; beyond it, a link."""
+
+CONTACTS_REMEMBERED = 65_536
+"""User → account pairs kept in memory per environment."""
+
+SUBJECT_KEYS_REMEMBERED = 65_536
+"""Opened subject keys kept in memory per environment (about 200 B each)."""
+
+EPHEMERAL_TTL_SECONDS_MIN = 30
+EPHEMERAL_TTL_SECONDS_MAX = 900
+
+EPHEMERAL_CONVERSATIONS_MAX = 16
+"""Conversations an ephemeral key may be narrowed to: the key must fit a header."""
+
+SEALED_RECEIPT_SECONDS = 24 * 3600
+"""How long a receipt that holds a secret can be asked for again."""
+
+TOKEN_CHARACTERS_MAX = 4_096
+"""A presented credential; anything longer is no key of ours."""

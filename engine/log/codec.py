@@ -1,0 +1,111 @@
+"""Event ↔ stored bytes: a MessagePack envelope around one sealed JSON part.
+
+Pure: no clock, no random source of its own, no I/O. The key of the subject comes from outside.
+The sealed part is bound to its environment and event, so rows cannot be swapped.
+"""
+
+import msgspec
+
+from engine.crypto import seal, unseal
+from engine.feature import Catalogue
+from engine.log.event import Event
+from persistence.records import StoredRecord
+
+FORMAT = 1
+
+
+class UnknownFormatError(Exception):
+    """A record of a format this version of Parley does not read."""
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True):
+    """The open part of a record. Fields are only ever added at the end."""
+
+    format: int
+    type: str
+    schema: int
+    time_ms: int
+    visibility: int
+    previous_public: int
+    actor: str
+    subject: str
+    sealed: bytes
+    command_key: bytes | None = None
+    fingerprint: bytes | None = None
+    causation_id: bytes | None = None
+    traceparent: str | None = None
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Head)
+
+
+def to_body(event: Event, *, key: bytes, environment: str) -> bytes:
+    """Return the stored bytes of ``event``, its data sealed with its subject's ``key``."""
+    return _ENCODER.encode(
+        Head(
+            format=FORMAT,
+            type=event.type,
+            schema=event.schema,
+            time_ms=event.time_ms,
+            visibility=event.visibility,
+            previous_public=event.previous_public,
+            actor=event.actor,
+            subject=event.subject,
+            sealed=seal(key, event.data, _place(environment, event.uuid)),
+            command_key=event.command_key,
+            fingerprint=event.fingerprint,
+            causation_id=event.causation_id,
+            traceparent=event.traceparent,
+        )
+    )
+
+
+def head_of(record: StoredRecord) -> Head:
+    """Return the open part of a record.
+
+    Raises:
+        UnknownFormatError: written by a newer Parley, or not by Parley at all.
+    """
+    try:
+        head = _DECODER.decode(record.body)
+    except msgspec.MsgspecError as error:
+        detail = f"record {record.position} is no record of Parley"
+        raise UnknownFormatError(detail) from error
+    if head.format != FORMAT:
+        detail = f"record {record.position} has format {head.format}; this version reads {FORMAT}"
+        raise UnknownFormatError(detail)
+    return head
+
+
+def to_event(
+    record: StoredRecord, head: Head, *, key: bytes, environment: str, catalogue: Catalogue
+) -> Event:
+    """Return the event in ``record``, opened with its subject's ``key``.
+
+    Raises:
+        engine.crypto.UnsealError: the bytes were changed, or moved from another place.
+    """
+    return Event(
+        stream=record.stream,
+        version=record.version,
+        position=record.position,
+        uuid=record.event_id,
+        type=head.type,
+        schema=head.schema,
+        time_ms=head.time_ms,
+        visibility=head.visibility,
+        previous_public=head.previous_public,
+        actor=head.actor,
+        subject=head.subject,
+        data=unseal(key, head.sealed, _place(environment, record.event_id)),
+        catalogue=catalogue,
+        command_key=head.command_key,
+        fingerprint=head.fingerprint,
+        causation_id=head.causation_id,
+        traceparent=head.traceparent,
+    )
+
+
+def _place(environment: str, event_id: bytes) -> bytes:
+    return environment.encode() + b"\0" + event_id

@@ -1,0 +1,113 @@
+"""An event as the engine holds it: what has happened, with its place in the log."""
+
+from typing import Any
+
+from engine import ids
+from engine.feature import Catalogue, Payload, decode
+from persistence.records import Stream
+
+PUBLIC = 0
+STAFF_ONLY = 1
+
+STAFF = "staff"
+CUSTOMER = "customer"
+
+
+class Event:
+    """One fact. Made once, in its actor's turn; shared by everyone who is told of it.
+
+    ``data`` is its payload as JSON, encoded once. ``position`` is 0 until it is committed.
+    ``frames`` holds the bytes built from it, one entry a wire format and audience.
+    """
+
+    __slots__ = (
+        "_payload",
+        "actor",
+        "catalogue",
+        "causation_id",
+        "command_key",
+        "data",
+        "fingerprint",
+        "frames",
+        "position",
+        "previous_public",
+        "schema",
+        "stream",
+        "subject",
+        "time_ms",
+        "traceparent",
+        "type",
+        "uuid",
+        "version",
+        "visibility",
+    )
+
+    def __init__(  # noqa: PLR0913 - the fields of an event, all by name
+        self,
+        *,
+        stream: Stream,
+        version: int,
+        uuid: bytes,
+        type: str,  # noqa: A002 - the wire's own word
+        schema: int,
+        time_ms: int,
+        visibility: int,
+        previous_public: int,
+        actor: str,
+        subject: str,
+        data: bytes,
+        payload: Payload | None = None,
+        catalogue: Catalogue | None = None,
+        position: int = 0,
+        command_key: bytes | None = None,
+        fingerprint: bytes | None = None,
+        causation_id: bytes | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """Take every field by name; ``catalogue`` serves to decode ``data`` when it was read."""
+        self.stream = stream
+        self.version = version
+        self.uuid = uuid
+        self.type = type
+        self.schema = schema
+        self.time_ms = time_ms
+        self.visibility = visibility
+        self.previous_public = previous_public
+        self.actor = actor
+        self.subject = subject
+        self.data = data
+        self.position = position
+        self.command_key = command_key
+        self.fingerprint = fingerprint
+        self.causation_id = causation_id
+        self.traceparent = traceparent
+        self.catalogue = catalogue
+        self.frames: dict[Any, bytes] = {}
+        self._payload = payload
+
+    @property
+    def id(self) -> str:
+        """Return the public id, ``evt_…``."""
+        return ids.type_id(ids.EVENT, self.uuid)
+
+    @property
+    def payload(self) -> Any:
+        """Return the typed payload, decoded on first use when the event was read from the log."""
+        if self._payload is None:
+            catalogue = self.catalogue or {}
+            self._payload = decode(catalogue[self.type], self.data)
+        return self._payload
+
+    @property
+    def resource_id(self) -> str | None:
+        """Return the id of the resource this event made, when it shares the event's UUID."""
+        kind = type(self._payload) if self._payload else (self.catalogue or {})[self.type]
+        return ids.type_id(kind.resource, self.uuid) if kind.resource else None
+
+    def seen_by(self, audience: str) -> bool:
+        """Say whether ``audience`` may know that this event exists."""
+        return audience == STAFF or self.visibility == PUBLIC
+
+    def previous(self, audience: str) -> int:
+        """Return the version of the previous event of the stream that ``audience`` may see."""
+        return self.version - 1 if audience == STAFF else self.previous_public

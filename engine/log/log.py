@@ -1,0 +1,173 @@
+"""The log of one environment as the engine speaks to it: events in, events out (shell)."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from engine.errors import OutcomeUnknownError, ParleyError, StorageError
+from engine.feature import Catalogue
+from engine.log import codec
+from engine.log.cursor import CursorMaker
+from engine.log.event import Event
+from engine.log.keyring import Keyring
+from persistence import errors as store_errors
+from persistence.protocols.event_log import EventLog
+from persistence.protocols.feed import Feed
+from persistence.records import Appended, Draft, StoredRecord, Stream, StreamWrite
+
+OnDone = Callable[[ParleyError | None], None]
+
+
+class EventWrite(NamedTuple):
+    """Events for the end of one stream, already numbered after ``base``."""
+
+    stream: Stream
+    base: int
+    events: tuple[Event, ...]
+
+
+class Log:
+    """Seals, stores and reads events. Subject keys must be open before a submit (``keyring``)."""
+
+    def __init__(
+        self,
+        stored: EventLog,
+        feed: Feed,
+        *,
+        keyring: Keyring,
+        environment: str,
+        catalogue: Catalogue,
+        cursor_key: bytes,
+    ) -> None:
+        """Serve one environment; ``environment`` is its full name, bound into every sealed part."""
+        self._stored = stored
+        self._feed = feed
+        self._environment = environment
+        self._catalogue = catalogue
+        self.keyring = keyring
+        self.epoch = stored.epoch
+        self.cursors = CursorMaker(cursor_key, stored.epoch)
+
+    def submit(self, writes: Sequence[EventWrite], on_done: OnDone) -> None:
+        """Append all events of ``writes`` or none, durably; then call ``on_done(None)``.
+
+        ``on_done`` gets a ``StorageError`` (nothing was written) or an ``OutcomeUnknownError``
+        instead when it fails. It is never called from inside this call.
+
+        Raises:
+            StorageError: refused at once: too much is waiting, or a stream has moved on.
+        """
+
+        def answered(result: tuple[Appended, ...] | store_errors.StoreError) -> None:
+            on_done(_translated(result) if isinstance(result, store_errors.StoreError) else None)
+
+        try:
+            self._stored.submit([self._sealed(write) for write in writes], answered)
+        except store_errors.StoreError as error:
+            raise _translated(error) from error
+
+    async def read(
+        self,
+        stream: Stream,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 256,
+        newest_first: bool = False,
+    ) -> list[Event]:
+        """Return committed events of one stream (see ``EventLog.read``).
+
+        Raises:
+            StorageError: the disk does not answer.
+        """
+        try:
+            records = await self._stored.read(
+                stream, after=after, before=before, limit=limit, newest_first=newest_first
+            )
+        except store_errors.StoreError as error:
+            raise _translated(error) from error
+        return await self._opened(records)
+
+    async def read_feed(self, *, after: int, limit: int = 256) -> list[Event]:
+        """Return committed events of the environment behind a position, in order."""
+        try:
+            records = await self._feed.read_feed(after=after, limit=limit)
+        except store_errors.StoreError as error:
+            raise _translated(error) from error
+        return await self._opened(records)
+
+    async def find(self, uuid: bytes) -> Event | None:
+        """Return one committed event by the 16 bytes of its id."""
+        record = await self._stored.find(uuid)
+        return (await self._opened([record]))[0] if record else None
+
+    async def head(self, stream: Stream) -> int:
+        """Return the newest committed version of a stream; 0 if it has no events."""
+        return await self._stored.head(stream)
+
+    async def version_at(self, stream: Stream, position: int) -> int:
+        """Return the version a stream had at a position of the environment."""
+        return await self._stored.version_at(stream, position)
+
+    def committed(self) -> int:
+        """Return the newest position that followers have heard of."""
+        return self._feed.committed()
+
+    async def position_at(self, time_ms: int) -> int:
+        """Return the newest position recorded before ``time_ms``: a binary search.
+
+        Record time never runs backwards in an environment, whatever the machine's clock does.
+        """
+        low, high = 0, self.committed()
+        while low < high:
+            middle = (low + high + 1) // 2
+            (record,) = await self._feed.read_feed(after=middle - 1, limit=1)
+            if codec.head_of(record).time_ms < time_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    async def last_time_ms(self) -> int:
+        """Return the record time of the newest event; 0 for an empty log."""
+        position = self.committed()
+        if not position:
+            return 0
+        (record,) = await self._feed.read_feed(after=position - 1, limit=1)
+        return codec.head_of(record).time_ms
+
+    def cursor_of(self, event: Event) -> str:
+        """Return the cursor of a committed event."""
+        return self.cursors.make(event.position)
+
+    def _sealed(self, write: EventWrite) -> StreamWrite:
+        drafts = tuple(Draft(event.uuid, self._body(event), event) for event in write.events)
+        return StreamWrite(write.stream, write.base, drafts)
+
+    def _body(self, event: Event) -> bytes:
+        key = self.keyring.opened(event.subject)
+        if key is None:
+            detail = "a turn may seal only with keys that are open"
+            raise AssertionError(detail)
+        return codec.to_body(event, key=key, environment=self._environment)
+
+    async def _opened(self, records: Sequence[StoredRecord]) -> list[Event]:
+        heads = [codec.head_of(record) for record in records]
+        keys = await self.keyring.load({head.subject for head in heads})
+        return [
+            codec.to_event(
+                record,
+                head,
+                key=keys[head.subject],
+                environment=self._environment,
+                catalogue=self._catalogue,
+            )
+            for record, head in zip(records, heads, strict=True)
+        ]
+
+
+def _translated(error: store_errors.StoreError) -> ParleyError:
+    if isinstance(error, store_errors.OutcomeUnknownError):
+        return OutcomeUnknownError("the commit failed; repeat with the same idempotency key")
+    if isinstance(error, store_errors.VersionConflictError):
+        return StorageError("the stream has another writer; try again")
+    return StorageError("the store does not take writes right now; nothing was written")

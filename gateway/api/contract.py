@@ -1,0 +1,131 @@
+"""Routes as data: what every API declares, and what a handler gets and gives.
+
+A handler is ``(Caller, Request) -> Response | Streaming`` and knows no framework.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from engine.actor.outcome import Origin
+from engine.engine import Engine
+from engine.environment import Environment
+from engine.principal import Principal
+from gateway.http.idempotency import origin_of
+from gateway.http.query import Nothing
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
+MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The body of a mutating request; every one may carry its idempotency key."""
+
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and the environment it asks."""
+
+    principal: Principal
+    environment: Environment
+    credential: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, decoded and checked against its route."""
+
+    method: str
+    path: str
+    parameters: dict[str, str]
+    """The variable parts of the path, percent-decoded."""
+    query: Any
+    body: Any
+    headers: dict[str, str]
+    """Names in lower case."""
+    media_type: str
+    """What the client accepts best of what the route produces."""
+    idempotency_key: str | None
+    request_id: str
+    traceparent: str | None
+
+    def origin(self, principal: Principal, path: str) -> Origin:
+        """Return the origin of the command this request becomes; ``path`` has its ids resolved."""
+        return origin_of(
+            principal,
+            method=self.method,
+            path=path,
+            key=self.idempotency_key,
+            body=self.body,
+            traceparent=self.traceparent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """An answer without an end of its own: bytes as they come, until the client leaves."""
+
+    chunks: AsyncIterator[bytes]
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Caller, Request], Awaitable[Response | Streaming]]
+PublicHandler = Callable[[Engine, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method on one path. ``{name}`` in the path is one segment."""
+
+    method: str
+    path: str
+    name: str
+    """Unique; the operationId."""
+    summary: str
+    handler: Handler | PublicHandler
+    scopes: tuple[str, ...] = ()
+    """All of them are needed. A route is either public or has at least one."""
+    public: bool = False
+    body: type[Body] | None = None
+    query: type[msgspec.Struct] = Nothing
+    response: Any = None
+    """The type of the answer, for the documentation."""
+    status: int = 200
+    errors: tuple[str, ...] = ()
+    """Codes beyond those every route may answer with."""
+    produces: tuple[str, ...] = (JSON, MSGPACK)
+    strict_body: bool = False
+    """Members that stand twice are refused: where rights or money are concerned."""
+    examples: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mutating(self) -> bool:
+        """Say whether it takes an idempotency key."""
+        return self.method in MUTATING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One of the seven, by the word that names it in URL, folders and docs."""
+
+    name: str
+    summary: str
+    routes: tuple[Route, ...]

@@ -1,0 +1,290 @@
+"""The Conversation API: what is said, and the events of one conversation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engine.conversation.service import Posted, stream_of
+from engine.errors import ParleyError
+from engine.events.filters import TypeFilter
+from engine.events.service import Start
+from engine.limits import REPLAY_PAGE_RECORDS
+from engine.log.cursor import etag
+from engine.log.event import Event
+from engine.log.log import Log
+from gateway.api.contract import JSON, NDJSON, SSE, Api, Caller, Request, Response, Route, Streaming
+from gateway.api.posting import if_match_of, messages_path, new_message, with_missed
+from gateway.api.resources import (
+    Conversation,
+    EventPage,
+    Message,
+    MessageBody,
+    MessagePage,
+    conversation_json,
+    message_json,
+    page_json,
+)
+from gateway.http import paging
+from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PAGE_SCAN_RECORDS_MAX
+from gateway.realtime.frames import event_json
+from gateway.streams.stream import HEADERS, EventStream
+from persistence.records import Stream
+
+Limit = Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX)]
+PositionText = Annotated[str, Meta(max_length=200)]
+
+
+class MessagesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages."""
+
+    after: PositionText | None = None
+    before: PositionText | None = None
+    thread: Annotated[str, Meta(max_length=64, description="Replies to this message.")] | None = (
+        None
+    )
+    limit: Limit = PAGE_ITEMS_DEFAULT
+    page: PositionText | None = None
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which events."""
+
+    after: PositionText | None = None
+    last_event_id: PositionText | None = None
+    limit: Limit = PAGE_ITEMS_DEFAULT
+    page: PositionText | None = None
+
+
+async def post_message(caller: Caller, request: Request) -> Response:
+    """Write a message; the answer leaves when it is on disk."""
+    name = request.parameters["conversation"]
+    conversations = caller.environment.conversations
+    conversation_id, _ = conversations.resolve(caller.principal, name)
+    origin = request.origin(caller.principal, messages_path(conversation_id))
+    try:
+        new = new_message(
+            request.body, if_match=if_match_of(caller, request.headers.get("if-match"))
+        )
+        posted = await conversations.post(caller.principal, name, new, origin)
+    except ParleyError as error:
+        raise await with_missed(caller, name, error) from error
+    return receipt(caller.environment.log, posted)
+
+
+def receipt(log: Log, posted: Posted) -> Response:
+    """Return the answer to a message that is on disk."""
+    headers = [("ETag", etag(log.epoch, posted.event.version))]
+    if posted.replayed:
+        headers.append(("Idempotent-Replayed", "true"))
+    return Response(HTTPStatus.CREATED, message_json(log, posted.event), tuple(headers))
+
+
+async def get_conversation(caller: Caller, request: Request) -> Response:
+    """Read a conversation; ``If-None-Match`` with its ETag answers 304."""
+    log = caller.environment.log
+    seen = await caller.environment.conversations.see(
+        caller.principal, request.parameters["conversation"]
+    )
+    tag = etag(log.epoch, seen.version)
+    if request.headers.get("if-none-match") in {tag, tag.strip('"'), "*"}:
+        return Response(HTTPStatus.NOT_MODIFIED, b"", (("ETag", tag),))
+    return Response(HTTPStatus.OK, conversation_json(log, seen), (("ETag", tag),))
+
+
+async def list_messages(caller: Caller, request: Request) -> Response:
+    """Read messages in the order they were written, a page at a time."""
+    query: MessagesQuery = request.query
+    stream, seen_version = await _visible_stream(caller, request)
+    after = await _page_start(caller, request, stream, query.after, query.page)
+    before = None
+    if query.before is not None:
+        before = (await _start(caller, stream, query.before)).after + 1
+    log, audience = caller.environment.log, caller.principal.audience
+
+    def wanted(event: Event) -> bool:
+        if event.type != "message.created" or not event.seen_by(audience):
+            return False
+        return query.thread is None or event.payload.parent_id == query.thread
+
+    found = await scan(log, stream, wanted, after=after, before=before, limit=query.limit)
+    items = [message_json(log, event) for event in found.events]
+    tag = ("ETag", etag(log.epoch, seen_version))
+    return _page(caller, request, items, found.next, (tag,))
+
+
+async def conversation_events(caller: Caller, request: Request) -> Response | Streaming:
+    """Follow a conversation (SSE, NDJSON), or read its events a page at a time (JSON)."""
+    query: EventsQuery = request.query
+    stream, _ = await _visible_stream(caller, request)
+    if request.media_type != JSON:
+        wanted = query.after or request.headers.get("last-event-id") or query.last_event_id
+        environment = caller.environment
+        start = (
+            await _start(caller, stream, wanted)
+            if wanted
+            else await environment.positions.head(stream)
+        )
+        chunks = EventStream(
+            environment,
+            caller.principal,
+            request.media_type,
+            start=start,
+            stream=stream,
+            types=TypeFilter(),
+        )
+        return Streaming(chunks, request.media_type, HEADERS)
+    after = await _page_start(caller, request, stream, query.after, query.page)
+    log, audience = caller.environment.log, caller.principal.audience
+    found = await scan(
+        log, stream, lambda e: e.seen_by(audience), after=after, before=None, limit=query.limit
+    )
+    items = [event_json(log, event, audience) for event in found.events]
+    return _page(caller, request, items, found.next, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The events of one page, and the version to go on behind, if there may be more."""
+
+    events: list[Event]
+    next: int | None
+
+
+async def scan(
+    log: Log,
+    stream: Stream,
+    wanted: Callable[[Event], bool],
+    *,
+    after: int,
+    before: int | None,
+    limit: int,
+) -> Found:
+    """Read on behind ``after`` until ``limit`` wanted events are found, or for a bounded while."""
+    events: list[Event] = []
+    for _ in range(PAGE_SCAN_RECORDS_MAX // REPLAY_PAGE_RECORDS):
+        page = await log.read(stream, after=after, before=before, limit=REPLAY_PAGE_RECORDS)
+        for event in page:
+            if len(events) == limit:
+                return Found(events, after)
+            after = event.version
+            if wanted(event):
+                events.append(event)
+        if len(page) < REPLAY_PAGE_RECORDS:
+            return Found(events, None)
+    return Found(events, after)
+
+
+async def _visible_stream(caller: Caller, request: Request) -> tuple[Stream, int]:
+    """Return the stream of the conversation and the version this caller may see it at."""
+    name = request.parameters["conversation"]
+    seen = await caller.environment.conversations.see(caller.principal, name)
+    return stream_of(seen.id), seen.version
+
+
+async def _start(caller: Caller, stream: Stream, text: str) -> Start:
+    positions = caller.environment.positions
+    return await positions.in_stream(stream, positions.parse(text))
+
+
+async def _page_start(
+    caller: Caller, request: Request, stream: Stream, after: str | None, page: str | None
+) -> int:
+    if page is not None:
+        return paging.read(caller.environment.page_key, page, query=_identity(caller, request))
+    return (await _start(caller, stream, after)).after if after else 0
+
+
+def _page(
+    caller: Caller,
+    request: Request,
+    items: list[bytes],
+    following: int | None,
+    headers: tuple[tuple[str, str], ...],
+) -> Response:
+    token = None
+    if following is not None:
+        key = caller.environment.page_key
+        token = paging.make(key, query=_identity(caller, request), after=following)
+        link = f'<{request.path}?page={token}&limit={request.query.limit}>; rel="next"'
+        headers = (*headers, ("Link", link))
+    return Response(HTTPStatus.OK, page_json(items, token), headers)
+
+
+def _identity(caller: Caller, request: Request) -> str:
+    """Return what a page token is good for: this principal, this path."""
+    return f"{caller.principal.subject}\0{request.path}"
+
+
+_READ = ("conversation:read",)
+_ERRORS = ("bad_position", "bad_version", "bad_cursor")
+
+API = Api(
+    name="conversation",
+    summary="What is said, by whom, and who may see it.",
+    routes=(
+        Route(
+            method="POST",
+            path="/v1/conversations/{conversation}/messages",
+            name="post_message",
+            summary="Write a message",
+            handler=post_message,
+            scopes=("conversation:write",),
+            body=MessageBody,
+            response=Message,
+            status=201,
+            errors=(
+                "author_mismatch",
+                "bad_parent",
+                "bad_version",
+                "version_conflict",
+                "idempotency_mismatch",
+                "idempotency_in_progress",
+                "overloaded",
+                "storage_unavailable",
+                "outcome_unknown",
+            ),
+            examples={
+                "author": {"type": "user", "id": "usr_45"},
+                "type": "text",
+                "text": "Hello — I need help with my order",
+                "idempotency_key": "msg-client-987",
+            },
+        ),
+        Route(
+            method="GET",
+            path="/v1/conversations/{conversation}",
+            name="get_conversation",
+            summary="Read a conversation",
+            handler=get_conversation,
+            scopes=_READ,
+            response=Conversation,
+        ),
+        Route(
+            method="GET",
+            path="/v1/conversations/{conversation}/messages",
+            name="list_messages",
+            summary="Read the messages of a conversation",
+            handler=list_messages,
+            scopes=_READ,
+            query=MessagesQuery,
+            response=MessagePage,
+            errors=_ERRORS,
+        ),
+        Route(
+            method="GET",
+            path="/v1/conversations/{conversation}/events",
+            name="follow_conversation",
+            summary="Follow the events of a conversation, or read them in pages",
+            handler=conversation_events,
+            scopes=_READ,
+            query=EventsQuery,
+            response=EventPage,
+            errors=_ERRORS,
+            produces=(SSE, NDJSON, JSON),
+        ),
+    ),
+)

@@ -1,0 +1,92 @@
+"""The Events API: the door to the log."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engine.conversation.service import stream_of
+from engine.environment import CATALOGUE
+from engine.errors import ForbiddenError
+from engine.events.filters import type_filter
+from engine.events.service import Start
+from gateway.api.contract import NDJSON, SSE, Api, Caller, Request, Route, Streaming
+from gateway.api.resources import EventDocument
+from gateway.streams.stream import HEADERS, EventStream
+from persistence.records import Stream
+
+PositionText = Annotated[str, Meta(max_length=200)]
+
+
+class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From when, and which events."""
+
+    since: Annotated[
+        PositionText | None,
+        Meta(description="`now-1m`, a time, an event id or a cursor; left out: from now."),
+    ] = None
+    types: (
+        Annotated[str, Meta(max_length=1000, description="`message.created,conversation.*`")] | None
+    ) = None
+    conversation: Annotated[str, Meta(max_length=128)] | None = None
+    last_event_id: PositionText | None = None
+
+
+async def stream_events(caller: Caller, request: Request) -> Streaming:
+    """Follow the events of the environment, or of one conversation, from a position on."""
+    query: StreamQuery = request.query
+    environment = caller.environment
+    stream = await _stream(caller, query.conversation)
+    wanted = request.headers.get("last-event-id") or query.last_event_id or query.since
+    types = type_filter((query.types or "").split(",") if query.types else (), CATALOGUE)
+    chunks = EventStream(
+        environment,
+        caller.principal,
+        request.media_type,
+        start=await _start(caller, stream, wanted),
+        stream=stream,
+        types=types,
+    )
+    return Streaming(chunks, request.media_type, HEADERS)
+
+
+async def _stream(caller: Caller, conversation: str | None) -> Stream | None:
+    if conversation is not None:
+        seen = await caller.environment.conversations.see(caller.principal, conversation)
+        return stream_of(seen.id)
+    if not caller.principal.staff:
+        detail = "a customer's key follows one conversation: name it with conversation="
+        raise ForbiddenError(detail)
+    return None
+
+
+async def _start(caller: Caller, stream: Stream | None, wanted: str | None) -> Start:
+    environment = caller.environment
+    if wanted is None:
+        if stream is None:
+            return Start(environment.log.committed())
+        return await environment.positions.head(stream)
+    position = environment.positions.parse(wanted)
+    if stream is not None:
+        return await environment.positions.in_stream(stream, position)
+    return await environment.positions.in_feed(position)
+
+
+API = Api(
+    name="events",
+    summary="The log: everything that happened, in order, from any position.",
+    routes=(
+        Route(
+            method="GET",
+            path="/v1/events/stream",
+            name="stream_events",
+            summary="Follow the events of the environment",
+            handler=stream_events,
+            scopes=("events:read",),
+            query=StreamQuery,
+            response=EventDocument,
+            errors=("bad_position", "bad_version", "bad_cursor", "out_of_range"),
+            produces=(NDJSON, SSE),
+        ),
+    ),
+)

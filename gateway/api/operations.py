@@ -1,0 +1,100 @@
+"""What operators and readers need beside the APIs: health, the contract, the pages of problems."""
+
+from http import HTTPStatus
+
+import msgspec
+
+from engine.engine import Engine
+from engine.errors import NotFoundError
+from gateway.api.contract import JSON, Api, Request, Response, Route
+from gateway.http import openapi, problem
+from gateway.http.problem import HttpError
+
+HTML = "text/html"
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the process lives."""
+
+    status: str
+
+
+class Document(msgspec.Struct, frozen=True):
+    """An OpenAPI 3.1 document."""
+
+    openapi: str
+
+
+async def healthz(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
+    """Say that the process answers; nothing else is asked."""
+    return Response(HTTPStatus.OK, msgspec.json.encode(Health("ok")))
+
+
+async def readyz(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
+    """Say whether requests can be served: the stores are open and answer a read."""
+    if not await engine.ready():
+        detail = "the stores are not open, or do not answer"
+        raise HttpError("not_ready", detail)
+    return Response(HTTPStatus.OK, msgspec.json.encode(Health("ready")))
+
+
+async def openapi_json(engine: Engine, request: Request) -> Response:  # noqa: ARG001
+    """Return the contract, made from the route table."""
+    return Response(HTTPStatus.OK, openapi.document_bytes())
+
+
+async def problem_page(engine: Engine, request: Request) -> Response:  # noqa: ARG001
+    """Return the page of a problem code."""
+    code = request.parameters["code"]
+    if code not in problem.PROBLEMS:
+        raise NotFoundError("there is no problem of that name")
+    return Response(
+        HTTPStatus.OK, problem.page(code).encode(), content_type=f"{HTML}; charset=utf-8"
+    )
+
+
+API = Api(
+    name="operations",
+    summary="Health, the contract, and what each problem means.",
+    routes=(
+        Route(
+            method="GET",
+            path="/healthz",
+            name="healthz",
+            summary="Is the process alive?",
+            handler=healthz,
+            public=True,
+            response=Health,
+        ),
+        Route(
+            method="GET",
+            path="/readyz",
+            name="readyz",
+            summary="Can it serve?",
+            handler=readyz,
+            public=True,
+            response=Health,
+            errors=("not_ready",),
+        ),
+        Route(
+            method="GET",
+            path="/openapi.json",
+            name="openapi",
+            summary="This contract",
+            handler=openapi_json,
+            public=True,
+            response=Document,
+            produces=(JSON,),
+        ),
+        Route(
+            method="GET",
+            path="/problems/{code}",
+            name="problem",
+            summary="What a problem means, and what to do",
+            handler=problem_page,
+            public=True,
+            response=str,
+            produces=(HTML,),
+        ),
+    ),
+)

@@ -1,0 +1,193 @@
+"""The Quart app: every route by dispatch, and the realtime WebSocket.
+
+Nothing is decided here: a request goes to ``Dispatcher.dispatch`` and comes back as bytes.
+``hypercorn -k trio -w 1 'gateway.app:create()'`` serves it with a data folder of its own.
+"""
+
+import os
+import signal
+from http import HTTPStatus
+from typing import Any
+
+import trio
+from quart import Response as QuartResponse
+from quart import request, websocket
+from quart.utils import decode_headers
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from engine.errors import ParleyError
+from gateway.api.contract import Caller, Response, Streaming
+from gateway.dispatch import Dispatcher, Head, refused, too_large
+from gateway.http import query, trace
+from gateway.http.authenticate import credential_of
+from gateway.http.problem import HttpError
+from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
+from gateway.realtime.dialects import json as json_dialect
+from gateway.realtime.hub import Hubs
+from gateway.realtime.session import Session
+from gateway.realtime.transport import PeerLeftError
+
+REALTIME_PATH = "/v1/realtime"
+
+
+class QuartTransport:
+    """A WebSocket of Quart's, as a session needs it. Used inside its own request context only."""
+
+    def __init__(self, socket: Any) -> None:
+        """Speak over ``socket``."""
+        self._socket = socket
+
+    async def receive(self) -> bytes | str:
+        """Return the next message; a peer that leaves cancels the whole connection instead."""
+        message: bytes | str = await self._socket.receive()
+        return message
+
+    async def send(self, frames: list[bytes]) -> None:
+        """Send each frame as one text message."""
+        for frame in frames:
+            await self._socket.send(frame.decode())
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with ``code``; harmless when the peer has left."""
+        try:
+            await self._socket.close(code, reason)
+        except (RuntimeError, PeerLeftError):
+            return
+
+
+def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> QuartTrio:
+    """Return the app that answers by ``dispatcher``; sockets are ended when ``stopping`` is set."""
+    app = QuartTrio("parley", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=REQUEST_BODY_BYTES_MAX, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None
+    )
+
+    async def answer_request() -> QuartResponse:
+        """Runs before Quart's own routing, so unknown paths and methods are answered here too."""
+        head = _head(request.scope)
+        answer = await dispatcher.dispatch(head, _read_body)
+        return _as_quart(answer, bodiless=head.method == "HEAD")
+
+    async def answer_websocket() -> QuartResponse | None:
+        try:
+            if websocket.path != REALTIME_PATH:
+                dispatcher.table.find("GET", websocket.path)
+                raise HttpError("bad_frame", f"the realtime WebSocket is at {REALTIME_PATH}")
+            query.decode(websocket.query_string.decode("latin-1"), query.Nothing)
+            caller = await _caller(dispatcher)
+        except ParleyError as error:
+            return _as_quart(
+                refused(error, request_id=trace.new_request_id(), instance=websocket.path)
+            )
+        await websocket.accept(subprotocol=_subprotocol())
+        headers = decode_headers(websocket.scope["headers"])
+        session = Session(
+            QuartTransport(websocket._get_current_object()),  # type: ignore[attr-defined]  # noqa: SLF001
+            dispatcher,
+            hubs,
+            stopping=stopping,
+            caller=caller,
+            traceparent=trace.traceparent_of({"traceparent": headers.get("traceparent", "")}),
+        )
+        await session.run()
+        return QuartResponse(b"", HTTPStatus.NO_CONTENT)
+
+    app.before_request(answer_request)
+    app.before_websocket(answer_websocket)
+    return app
+
+
+def create() -> QuartTrio:
+    """Return an app that runs its own engine, for servers that import one.
+
+    One process serves one data folder: a second worker is refused by the folder's lock. Settings
+    come from ``PARLEY_*`` and ``parley.toml``. An engine that dies ends the process.
+    """
+    from gateway import compose, config  # noqa: PLC0415 - the root is not needed to build an app
+
+    node = compose.Node(config.load())
+    app = build(node.dispatcher, node.hubs, stopping=node.stopping)
+
+    async def start() -> None:
+        await app.nursery.start(_run_or_die, node)
+
+    async def stop() -> None:
+        node.stopping.set()
+        app.nursery.cancel_scope.cancel()
+
+    app.before_serving(start)
+    app.after_serving(stop)
+    return app
+
+
+async def _run_or_die(node: Any, *, task_status: trio.TaskStatus[None]) -> None:
+    """Run the engine; a server whose engine has failed must not go on answering."""
+    started = False
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.engine.run)
+            started = True
+            task_status.started()
+    except Exception:
+        if started:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise
+
+
+async def _caller(dispatcher: Dispatcher) -> Caller | None:
+    """Return who the Authorization header names; ``None`` when there is none: a frame will say."""
+    headers = _lower(websocket.scope)
+    if "authorization" not in headers:
+        return None
+    return await dispatcher.caller_of(credential_of(headers))
+
+
+def _subprotocol() -> str | None:
+    wanted = websocket.requested_subprotocols
+    return json_dialect.SUBPROTOCOL if json_dialect.SUBPROTOCOL in wanted else None
+
+
+def _head(scope: Any) -> Head:
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return Head(
+        method=scope["method"],
+        raw_path=raw_path.split(b"?")[0].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=_lower(scope),
+    )
+
+
+def _lower(scope: Any) -> dict[str, str]:
+    """Return the headers; repeated ones are joined as RFC 9110, section 5.2, has it."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+async def _read_body() -> bytes:
+    try:
+        with trio.fail_after(REQUEST_BODY_SECONDS):
+            raw = await request.get_data(as_text=False, parse_form_data=False)
+    except RequestEntityTooLarge as error:
+        raise too_large() from error
+    except (trio.TooSlowError, HTTPException) as error:
+        detail = f"the body did not arrive within {REQUEST_BODY_SECONDS:g} seconds"
+        raise HttpError("request_timeout", detail) from error
+    return bytes(raw)
+
+
+def _as_quart(answer: Response | Streaming, *, bodiless: bool = False) -> QuartResponse:
+    if isinstance(answer, Streaming):
+        streaming = QuartResponse(answer.chunks, HTTPStatus.OK, content_type=answer.content_type)
+        streaming.timeout = None
+        streaming.headers.extend(answer.headers)
+        return streaming
+    body = b"" if bodiless else answer.body
+    whole = QuartResponse(body, answer.status, content_type=answer.content_type)
+    if bodiless:
+        whole.headers["Content-Length"] = str(len(answer.body))
+    whole.headers.extend(answer.headers)
+    return whole

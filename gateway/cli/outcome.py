@@ -1,0 +1,30 @@
+"""How a command ends: what people are told when it cannot do its work."""
+
+import sys
+from collections.abc import Callable
+
+from gateway.config import UnsafeSettingsError
+from persistence.errors import StoreError
+
+FAILED = 1
+
+
+def guarded(command: Callable[[], None]) -> int:
+    """Run ``command``; turn what people can mend into one clear line, and an exit status."""
+    try:
+        command()
+    except (UnsafeSettingsError, StoreError, OSError) as error:
+        print(f"parley: {error}", file=sys.stderr)
+        return FAILED
+    except BaseExceptionGroup as group:
+        mendable, rest = group.split((UnsafeSettingsError, StoreError, OSError))
+        if rest is not None or mendable is None:
+            raise
+        print(f"parley: {_first(mendable)}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

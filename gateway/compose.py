@@ -1,0 +1,48 @@
+"""The composition root: puts a node together. The only module that names a backend."""
+
+from importlib.metadata import version
+
+import trio
+
+from engine.engine import Engine
+from gateway import master_key
+from gateway.api import APIS
+from gateway.config import Settings
+from gateway.dispatch import Dispatcher
+from gateway.http import openapi
+from gateway.realtime.hub import Hubs
+from gateway.routing import RouteTable
+from persistence.memory.store import MemoryStores
+from persistence.protocols.store import Stores
+from persistence.sqlite.store import SqliteStores
+
+
+class Node:
+    """One process' engine and doors, wired but not running."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the master key; open nothing yet.
+
+        Raises:
+            UnsafeSettingsError: the master key cannot be used.
+        """
+        self.settings = settings
+        self.master_key = _master_key(settings)
+        self.engine = Engine(_stores(settings), master_key=self.master_key)
+        self.table = RouteTable(APIS)
+        self.dispatcher = Dispatcher(self.engine, self.table)
+        self.hubs = Hubs()
+        self.stopping = trio.Event()
+        openapi.publish(APIS, version=version("parley"))
+
+
+def _stores(settings: Settings) -> Stores:
+    if settings.store == "memory":
+        return MemoryStores()
+    return SqliteStores(settings.data)
+
+
+def _master_key(settings: Settings) -> bytes:
+    if settings.master_key_file is not None:
+        return master_key.read(settings.master_key_file)
+    return master_key.read_or_make(settings.data)

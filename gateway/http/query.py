@@ -1,0 +1,48 @@
+"""The query string of a request as a typed value."""
+
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from engine.errors import FieldError
+from gateway.http.problem import HttpError
+
+T = TypeVar("T")
+
+SECRET_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "key", "secret"})
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A door that takes no parameters."""
+
+
+def decode(text: str, kind: type[T]) -> T:
+    """Return the parameters in ``text`` as a struct; an empty value counts as absent.
+
+    Raises:
+        HttpError: ``bad_parameter``: unknown, repeated, of a wrong type, or a credential.
+    """
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise _bad("", "the query string cannot be read") from error
+    for name, value in pairs:
+        if name in found:
+            raise _bad(name, "give every parameter once")
+        if name in SECRET_PARAMETERS:
+            raise _bad(name, "a credential never stands in a URL; send it as Authorization: Bearer")
+        if "\0" in value:
+            raise _bad(name, "NUL is not allowed")
+        found[name] = value
+    try:
+        return msgspec.convert({n: v for n, v in found.items() if v}, kind, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise _bad(place.rstrip("`"), text) from error
+
+
+def _bad(name: str, detail: str) -> HttpError:
+    field = name[:80]
+    return HttpError("bad_parameter", detail, errors=[FieldError(field, "bad_parameter", detail)])

@@ -1,0 +1,46 @@
+"""``parley.v1+json``: one JSON object a text frame. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from engine.errors import ParleyError
+from engine.log.event import Event
+from engine.log.log import Log
+from gateway.http import body
+from gateway.realtime.frames import websocket_json
+from gateway.realtime.protocol import AnyFrame, BadFrameError, Call
+
+SUBPROTOCOL = "parley.v1+json"
+
+_DECODER = msgspec.json.Decoder(AnyFrame)
+_ENCODER = msgspec.json.Encoder()
+
+
+def decode(raw: bytes | str) -> AnyFrame:
+    """Return the frame in one WebSocket message.
+
+    Raises:
+        BadFrameError: no JSON, no such ``op``, or its members are wrong.
+        InvalidError: NUL in a text or an integer beyond 64 bits.
+    """
+    data = raw.encode() if isinstance(raw, str) else raw
+    try:
+        body.check_depth(data)
+        frame: AnyFrame = _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ParleyError) as error:
+        detail = str(error) if isinstance(error, msgspec.MsgspecError | ParleyError) else "no UTF-8"
+        raise BadFrameError(detail) from error
+    if not isinstance(frame, Call):  # its body is checked against its own route
+        body.check_contents(data, frame)
+    return frame
+
+
+def encode(op: str, members: dict[str, Any]) -> bytes:
+    """Return a frame of the server; ``members`` may hold JSON that is encoded already."""
+    return _ENCODER.encode({"op": op, **members})
+
+
+def event(log: Log, happened: Event, audience: str) -> bytes:
+    """Return the frame of an event: built once per audience, the same bytes for every recipient."""
+    return websocket_json(log, happened, audience)

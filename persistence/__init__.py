@@ -1,0 +1,1 @@
+"""Bytes that survive. This package moves records and knows no domain word."""

@@ -1,0 +1,67 @@
+"""The feed of a log in memory."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import trio
+
+from persistence.errors import StoreUnavailableError
+from persistence.limits import check_page
+from persistence.memory.records_kept import KeptRecords
+from persistence.protocols.feed import OnCommitted
+from persistence.records import StoredRecord
+
+
+class MemoryFeed:
+    """Reads of the whole log, and word of each commit."""
+
+    def __init__(self, kept: KeptRecords) -> None:
+        """Read from ``kept``."""
+        self.is_open = False
+        self._kept = kept
+        self._committed = 0
+        self._listeners: dict[object, OnCommitted] = {}
+
+    def open(self) -> None:
+        """Begin at the end of what is kept."""
+        self._committed = len(self._kept.by_position)
+        self.is_open = True
+
+    def check_open(self) -> None:
+        """Raise ``StoreUnavailableError`` unless the store is running."""
+        if not self.is_open:
+            message = "the store is closed"
+            raise StoreUnavailableError(message)
+
+    def committed(self) -> int:
+        """Return the position of the newest record that listeners have heard of."""
+        return self._committed
+
+    async def read_feed(self, *, after: int = 0, limit: int = 256) -> list[StoredRecord]:
+        """Return up to ``limit`` records with ``position > after``."""
+        check_page(after, limit)
+        await trio.lowlevel.checkpoint()
+        self.check_open()
+        return self._kept.by_position[after : after + limit]
+
+    def listen(self, on_committed: OnCommitted) -> Callable[[], None]:
+        """Call ``on_committed`` with every batch from now on; return what ends it."""
+        key = object()
+        self._listeners[key] = on_committed
+
+        def unlisten() -> None:
+            self._listeners.pop(key, None)
+
+        return unlisten
+
+    def tell(self, records: tuple[StoredRecord, ...]) -> None:
+        """Move the end of the feed and call every listener, even if one of them raises."""
+        self._committed = records[-1].position
+        with ExitStack() as calls:
+            for key in reversed(self._listeners):
+                calls.callback(self._tell_one, key, records)
+
+    def _tell_one(self, key: object, records: tuple[StoredRecord, ...]) -> None:
+        listener = self._listeners.get(key)
+        if listener is not None:
+            listener(records)

@@ -1,0 +1,26 @@
+"""What a log in memory keeps, apart from who reads and writes it."""
+
+from persistence.records import StoredRecord, Stream, new_epoch
+
+
+class KeptRecords:
+    """The committed records of one environment, by position, by stream and by event."""
+
+    def __init__(self) -> None:
+        """Start an empty log with an epoch of its own."""
+        self.epoch = new_epoch()
+        self.by_position: list[StoredRecord] = []
+        self.by_event: dict[bytes, StoredRecord] = {}
+        self._by_stream: dict[Stream, list[StoredRecord]] = {}
+
+    def of(self, stream: Stream) -> list[StoredRecord]:
+        """Return the records of ``stream`` in version order."""
+        return self._by_stream.get(stream, [])
+
+    def add(self, records: tuple[StoredRecord, ...]) -> None:
+        """Keep ``records``, whose numbers follow the last ones."""
+        for record in records:
+            stored = record._replace(note=None)
+            self.by_position.append(stored)
+            self.by_event[record.event_id] = stored
+            self._by_stream.setdefault(record.stream, []).append(stored)

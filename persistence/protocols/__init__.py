@@ -1,0 +1,1 @@
+"""The seams of storage. One contract suite holds every backend to them (``tests/contracts``)."""

@@ -1,0 +1,62 @@
+"""The nouns of storage: what crosses the seam between the engine and a backend."""
+
+import secrets
+from typing import Any, NamedTuple
+
+EVENT_ID_BYTES = 16
+EPOCH_CHARACTERS = 8
+EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+class Stream(NamedTuple):
+    """The name of one stream inside one environment, for example ``("conversation", "conv_…")``."""
+
+    kind: str
+    name: str
+
+
+class Draft(NamedTuple):
+    """A record that is not stored yet."""
+
+    event_id: bytes
+    """16 bytes, unique in the environment."""
+    body: bytes
+    """At most ``limits.BODY_BYTES_MAX``; opaque to every backend."""
+    note: Any = None
+    """An in-process value handed back with the committed record, so that listeners need not decode
+    the body again. Never stored: a record read from the log has the note ``None``."""
+
+
+class StreamWrite(NamedTuple):
+    """Drafts for the end of one stream."""
+
+    stream: Stream
+    expected_version: int
+    """The version the caller last saw; 0 for a stream without records."""
+    drafts: tuple[Draft, ...]
+
+
+class Appended(NamedTuple):
+    """Where the last draft of one :class:`StreamWrite` ended up."""
+
+    stream: Stream
+    version: int
+    position: int
+
+
+class StoredRecord(NamedTuple):
+    """A record as it lies in the log."""
+
+    position: int
+    """1, 2, 3… in the environment: dense, in commit order."""
+    stream: Stream
+    version: int
+    """1, 2, 3… in the stream: dense."""
+    event_id: bytes
+    body: bytes
+    note: Any = None
+
+
+def new_epoch() -> str:
+    """Draw the epoch of a log that is being made or restored."""
+    return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(EPOCH_CHARACTERS))

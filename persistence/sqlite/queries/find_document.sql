@@ -1,0 +1,1 @@
+SELECT document FROM documents WHERE key = ? AND expires_ms > ?

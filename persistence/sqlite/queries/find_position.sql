@@ -1,0 +1,1 @@
+SELECT position FROM records WHERE stream = ? AND version = ?

@@ -1,0 +1,1 @@
+INSERT INTO records (position, stream, version, event_id, body) VALUES (?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO streams (id, kind, name) VALUES (?, ?, ?)

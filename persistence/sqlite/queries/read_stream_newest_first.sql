@@ -1,0 +1,18 @@
+SELECT
+    json_group_array(position),
+    json_group_array(kind),
+    json_group_array(name),
+    json_group_array(version),
+    json_group_array(length(body)),
+    CAST(group_concat(event_id, '') AS BLOB),
+    CAST(group_concat(body, '') AS BLOB)
+FROM (
+    SELECT position, kind, name, version, event_id, body
+    FROM records
+    JOIN streams ON streams.id = records.stream
+    WHERE stream = (SELECT id FROM streams WHERE kind = ? AND name = ?)
+        AND version > ?
+        AND version < ?
+    ORDER BY version DESC
+    LIMIT ?
+)

@@ -1,0 +1,136 @@
+"""A data folder, and in it a folder of SQLite files for each environment of each workspace."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import trio
+
+from persistence.errors import StoreUnavailableError
+from persistence.limits import ENVIRONMENT_NAME, check_environment
+from persistence.sqlite.database import DOCUMENTS, KEYS, translated
+from persistence.sqlite.documents import SqliteDocuments
+from persistence.sqlite.event_log import SqliteEventLog, read_head
+from persistence.sqlite.feed import SqliteFeed
+from persistence.sqlite.files import FolderLock, make_folder
+from persistence.sqlite.group_commit import GroupCommit
+from persistence.sqlite.heads import Heads
+from persistence.sqlite.readers import Readers
+from persistence.sqlite.serial_database import SerialDatabase
+from persistence.sqlite.subject_keys import SqliteSubjectKeys
+from persistence.sqlite.submits import SubmitQueue
+from persistence.sqlite.writer import Writer
+
+LOG_FILE = "log.db"
+
+
+class SqliteStore:
+    """One environment: ``log.db``, ``keys.db`` and ``documents.db`` in a folder of its own."""
+
+    def __init__(self, stores: "SqliteStores", folder: Path) -> None:
+        """Use ``folder``; only :meth:`SqliteStores.store` calls this."""
+        self._stores = stores
+        self._folder = folder
+        self._writer = Writer(folder / LOG_FILE)
+        self._readers = Readers(folder / LOG_FILE)
+        self._keys = SerialDatabase(folder / "keys.db", KEYS)
+        self._kept = SerialDatabase(folder / "documents.db", DOCUMENTS)
+        heads = Heads(lambda stream: read_head(self._readers, stream))
+        queue = SubmitQueue()
+        self.feed = SqliteFeed(self._readers)
+        self._commits = GroupCommit(self._writer, queue, heads, self.feed)
+        self.log = SqliteEventLog(self._commits, queue, heads, self._readers)
+        self.subject_keys = SqliteSubjectKeys(self._keys)
+        self.documents = SqliteDocuments(self._kept)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the files, commit what is submitted until cancelled, and close.
+
+        Raises:
+            StoreTooNewError, StoreDamagedError, StoreUnavailableError: It cannot be opened, or
+                this environment is running already.
+        """
+        self._stores.begin(self._folder)
+        try:
+            await trio.to_thread.run_sync(self._open)
+            task_status.started()
+            await self._commits.run()
+        finally:
+            try:
+                with trio.CancelScope(shield=True):
+                    await self._close()
+            finally:
+                self._stores.end(self._folder)
+
+    def _open(self) -> None:
+        with translated(f"the folder {self._folder} cannot be made"):
+            make_folder(self._folder)
+        self._commits.open()
+        self.log.begin(self._writer.epoch())
+        self._readers.open()
+        self._keys.open()
+        self._kept.open()
+
+    async def _close(self) -> None:
+        async with AsyncExitStack() as closing:  # each is closed, even if another one fails
+            # The last connection: it finds nobody reading, so the whole log can go into the file.
+            closing.push_async_callback(trio.to_thread.run_sync, self._writer.close)
+            closing.push_async_callback(self._readers.close)
+            closing.push_async_callback(self._kept.close)
+            closing.push_async_callback(self._keys.close)
+
+
+class SqliteStores:
+    """Every store of one data folder: ``<root>/<workspace>/<environment>/``."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root`` once it is open. One process uses it at a time (``<root>/LOCK``)."""
+        self._root = root
+        self._lock = FolderLock(root)
+        self._running: set[Path] = set()
+
+    async def open(self) -> None:
+        """Take the folder, making it if need be.
+
+        Raises:
+            StoreLockedError: Another process holds it.
+            StoreUnavailableError: It cannot be made or written to.
+        """
+        await trio.lowlevel.checkpoint()
+        self._lock.take()
+
+    def close(self) -> None:
+        """Give the folder back. Every store must have stopped before."""
+        self._lock.give_back()
+
+    async def workspaces(self) -> list[str]:
+        """Return the names of the workspaces that have a store, sorted."""
+        return await trio.to_thread.run_sync(self._find_workspaces)
+
+    def _find_workspaces(self) -> list[str]:
+        with translated(f"the data folder {self._root} cannot be read"):
+            found = {path.parent.parent.name for path in self._root.glob(f"*/*/{LOG_FILE}")}
+        return sorted(name for name in found if ENVIRONMENT_NAME.fullmatch(name))
+
+    def store(self, workspace: str, environment: str) -> SqliteStore:
+        """Return the store of one environment, not yet running; made when it first runs.
+
+        Raises:
+            ValueError: A name is not 1 to 64 characters of ``[a-z0-9_]``.
+        """
+        check_environment(workspace, environment)
+        return SqliteStore(self, self._root / workspace / environment)
+
+    def begin(self, folder: Path) -> None:
+        """Note that the store in ``folder`` runs.
+
+        Raises:
+            StoreUnavailableError: It does already, or the data folder is not open.
+        """
+        if not self._lock.is_held or folder in self._running:
+            message = f"{folder}: the data folder is not open, or this store is running already"
+            raise StoreUnavailableError(message)
+        self._running.add(folder)
+
+    def end(self, folder: Path) -> None:
+        """Note that the store in ``folder`` has stopped."""
+        self._running.discard(folder)

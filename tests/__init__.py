@@ -1,0 +1,1 @@
+"""Tests: they mirror the tree; what holds for every backend is in contracts."""

@@ -1,0 +1,1 @@
+"""What every backend of storage promises: one suite, run on each of them."""

@@ -1,0 +1,1 @@
+"""What single backends promise beyond the contracts."""

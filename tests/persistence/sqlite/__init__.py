@@ -1,0 +1,1 @@
+"""Files, settings, threads and failures of the SQLite backend."""

@@ -1,0 +1,106 @@
+"""A whole node on a real socket, inside the test's own trio run."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+import trio
+
+from gateway import node
+from gateway.compose import Node
+from gateway.config import Settings
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A workspace and its three secret keys."""
+
+    workspace: str
+    live: str
+    test: str
+    admin: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """A node that serves, and clients to talk to it with."""
+
+    url: str
+    node: Node
+    tenant: Tenant
+
+    @property
+    def realtime_url(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/v1/realtime"
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """Return a client of this server, with ``key`` as its credential."""
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20)
+
+    async def new_tenant(self) -> Tenant:
+        """Make another workspace on the same server."""
+        return await _tenant(self.node)
+
+    async def ephemeral(
+        self,
+        subject: str = "acct_123",
+        *,
+        scopes: tuple[str, ...] = ("conversation:read", "conversation:write"),
+        ttl: int = 600,
+        parent: str | None = None,
+        conversations: list[str] | None = None,
+    ) -> str:
+        """Return an ephemeral key, asked for over the wire."""
+        body = {"user_id": subject, "scopes": list(scopes), "ttl": ttl}
+        if conversations is not None:
+            body["conversations"] = conversations
+        async with self.client(parent or self.tenant.live) as client:
+            answer = await client.post("/v1/auth/ephemeral", json=body)
+        assert answer.status_code == 201, answer.text
+        key: str = answer.json()["ephemeral_key"]
+        return key
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, *, store: Literal["sqlite", "memory"] = "sqlite"
+) -> AsyncIterator[Server]:
+    """Serve ``folder`` on a free port of the loopback; stop as SIGTERM would."""
+    made = Node(Settings(data=folder, store=store, port=0, log_level="warning"))
+    urls: list[str] = []
+    tenants: list[Tenant] = []
+    is_ready = trio.Event()
+
+    async def prepare() -> None:
+        known = await made.engine.workspaces()
+        if not known:
+            tenants.append(await _tenant(made))
+
+    async def ready(url: str) -> None:
+        urls.append(url)
+        is_ready.set()
+
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await node.run(made, prepare=prepare, ready=ready)
+
+        nursery.start_soon(run)
+        with trio.fail_after(20):
+            await is_ready.wait()
+        yield Server(urls[0], made, tenants[0] if tenants else Tenant("", "", "", ""))
+        made.stopping.set()
+
+
+async def _tenant(made: Node) -> Tenant:
+    workspace = await made.engine.create_workspace()
+    keys = [
+        await made.engine.create_key(workspace, environment, name=environment)
+        for environment in ("live", "test", "workspace")
+    ]
+    return Tenant(workspace, *keys)
