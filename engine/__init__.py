@@ -1,1 +1,1 @@
-"""What happens: actors, the log, the bus and the seven features. Knows trio; never HTTP, SQL or argv."""
+"""What happens: actors, log, bus and features. Knows trio; never HTTP, SQL or argv."""

@@ -45,7 +45,7 @@ def wall_ms() -> int:
 
 
 class Environment:
-    """Everything that shares one log. Made and ended by the engine; its store is running already."""
+    """Everything that shares one log. The engine makes it, when its store is running."""
 
     def __init__(self, workspace: str, name: str, store: Store, *, workspace_key: bytes) -> None:
         """Derive this environment's keys from ``workspace_key`` and put its parts together."""

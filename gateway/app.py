@@ -176,7 +176,7 @@ async def _read_body() -> bytes:
     except (trio.TooSlowError, HTTPException) as error:
         detail = f"the body did not arrive within {REQUEST_BODY_SECONDS:g} seconds"
         raise HttpError("request_timeout", detail) from error
-    return bytes(raw)
+    return raw.encode() if isinstance(raw, str) else raw
 
 
 def _as_quart(answer: Response | Streaming, *, bodiless: bool = False) -> QuartResponse:

@@ -61,7 +61,7 @@ def hypercorn_config(settings: Settings) -> Config:
     return config
 
 
-async def _serve_then_stop(
+async def _serve_then_stop(  # noqa: ASYNC128 - Hypercorn calls it
     serve: Callable[..., Awaitable[None]],
     scope: trio.CancelScope,
     *,

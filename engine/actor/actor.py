@@ -199,7 +199,7 @@ class Actor:
             self._keys.remember(event.command_key, seen)
 
     def _submit(self) -> None:
-        """Send the turn's events to the log; what needs no commit of its own waits for the last one."""
+        """Send the turn's events to the log; what needs no commit waits for the last one."""
         drafts, self._drafts = self._drafts, []
         if drafts:
             write = EventWrite(self.stream, drafts[0].version - 1, tuple(drafts))

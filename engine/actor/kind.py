@@ -10,7 +10,7 @@ from engine.log.event import Event
 
 @dataclass(slots=True)
 class StreamState:
-    """What every actor knows of its stream. Kinds add their own fields; only ``apply`` writes them."""
+    """What every actor knows of its stream. Kinds add fields; only ``apply`` writes them."""
 
     name: str
     version: int = 0
@@ -24,8 +24,10 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The rules of one kind of stream. ``decide`` may refuse but changes nothing; ``apply`` may
-    change the state but not refuse. Neither awaits, reads a clock, draws a random number or logs.
+    """The rules of one kind of stream.
+
+    ``decide`` may refuse but changes nothing; ``apply`` may change the state but not refuse.
+    Neither awaits, reads a clock, draws a random number or logs.
     """
 
     name: str

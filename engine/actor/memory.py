@@ -1,4 +1,4 @@
-"""The idempotency keys an actor remembers. They are rebuilt from the events, so a crash forgets none."""
+"""The idempotency keys an actor remembers, rebuilt from the events: a crash forgets none."""
 
 from collections import OrderedDict
 from typing import NamedTuple

@@ -48,7 +48,7 @@ Reply = Callable[[Outcome | ParleyError], None]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to an actor's state. ``ask`` must be quick, and return nothing that changes later."""
+    """A question to an actor's state. ``ask`` is quick and returns nothing that changes later."""
 
     ask: Callable[[Any], Any]
 

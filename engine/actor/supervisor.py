@@ -1,4 +1,4 @@
-"""Keeps one actor's failure to itself. The only place of the engine that catches every exception."""
+"""Keeps one actor's failure to itself."""
 
 import logging
 

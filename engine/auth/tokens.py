@@ -59,19 +59,19 @@ def is_secret_key(text: str) -> bool:
 
 
 def hashed(text: str) -> str:
-    """Return the SHA-256 by which a secret key is stored and looked up (256 bits: no salt needed)."""
+    """Return the SHA-256 by which a secret key is stored and looked up (no salt: it is random)."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def ephemeral_key(environment: str, claims: EphemeralClaims, *, key: bytes) -> str:
-    """Return the ephemeral key that says ``claims``, signed with the environment's ``key``."""
+    """Return the ephemeral key that says ``claims``, signed with ``key``."""
     body = msgspec.msgpack.encode(claims)
     signed = body + crypto.mac(key, _bound(environment, body), EPHEMERAL_MAC_BYTES)
     return f"ek_{environment}_" + base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
 def ephemeral_parts(text: str) -> tuple[str, EphemeralClaims, bytes] | None:
-    """Return (environment, claims, signed bytes) of an ephemeral key; **nothing is checked yet**."""
+    """Return (environment, claims, signed bytes) of an ephemeral key; nothing is checked yet."""
     found = _EPHEMERAL.fullmatch(text)
     if not found:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class EnvironmentClock:
-    """Record time in Unix milliseconds. Order never comes from it; it only never contradicts order."""
+    """Record time in Unix milliseconds. Order never comes from it; it never contradicts order."""
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
         """Read the machine's clock by ``wall_ms``."""

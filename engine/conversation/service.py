@@ -203,7 +203,7 @@ class Conversations:
         )
 
     async def _contact(self, principal: Principal, author: Author) -> str | None:
-        """Return the contact behind a customer's words, claimed for the account that writes them."""
+        """Return the contact behind a customer's words, claimed for the account that writes."""
         if author.type != "user":
             return None
         contact_id, external_id = self._ids.resolve(ids.USER, author.id)
@@ -243,7 +243,7 @@ class Conversations:
         return seen
 
     async def _owned(self, conversation_id: str, account: str) -> frozenset[str]:
-        """Return the participants that belong to ``account`` though none of its keys wrote here."""
+        """Return the participants that are ``account``'s though none of its keys wrote here."""
 
         def unowned(state: ConversationState) -> list[str]:
             people = state.participants.values()

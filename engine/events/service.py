@@ -27,7 +27,7 @@ class Positions:
         self._now_ms = now_ms
 
     def parse(self, text: str) -> Position:
-        """Return the position in ``text``. Errors as :meth:`engine.log.cursor.CursorMaker.parse`."""
+        """Return the position in ``text``. Errors as :meth:`CursorMaker.parse`."""
         return self._log.cursors.parse(text, now_ms=self._now_ms())
 
     async def in_stream(self, stream: Stream, position: Position) -> Start:

@@ -185,7 +185,7 @@ def _check_text(place: str, text: str) -> None:
         )
 
 
-def _check_number(place: str, number: float) -> None:
+def _check_number(place: str, number: int | float) -> None:  # noqa: PYI041 - two cases
     if isinstance(number, float):
         if not math.isfinite(number):
             raise _wrong_type(place, "NaN and Infinity are no JSON numbers")

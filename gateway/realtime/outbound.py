@@ -81,7 +81,7 @@ class Outbound:
         """Send what waits, in order, until ``finish``.
 
         Raises:
-            ClientTooSlowError: it takes no bytes for ``OUTBOUND_WRITE_SECONDS``, or answers pile up.
+            ClientTooSlowError: no bytes taken for ``OUTBOUND_WRITE_SECONDS``, or answers pile up.
         """
         while (batch := await self.take()) is not None:
             with trio.move_on_after(OUTBOUND_WRITE_SECONDS) as deadline:

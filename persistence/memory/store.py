@@ -34,7 +34,9 @@ class MemoryStore:
         self.subject_keys = MemorySubjectKeys(kept.keys, self.feed.check_open)
         self.documents = MemoryDocuments(kept.documents, self.feed.check_open)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - the log calls it
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Commit what is submitted until cancelled.
 
         Raises:

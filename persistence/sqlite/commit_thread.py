@@ -19,7 +19,7 @@ class _Job:
     def run(self) -> None:
         try:
             self.work()
-        except BaseException as failure:  # noqa: BLE001 - the loop hears of it and answers for it
+        except BaseException as failure:  # noqa: ASYNC103, BLE001 - in a thread: the loop hears of it and answers for it
             self.failure = failure
         try:
             self.token.run_sync_soon(trio.lowlevel.reschedule, self.task)

@@ -9,10 +9,18 @@ from engine.log.event import Event
 from engine.log.log import Log
 from gateway.http import body
 from gateway.realtime.frames import websocket_json
-from gateway.realtime.protocol import AnyFrame, BadFrameError, Call
+from gateway.realtime.protocol import AnyFrame, BadFrameError, Call, Ref
 
 SUBPROTOCOL = "parley.v1+json"
 
+
+class _Referring(msgspec.Struct, frozen=True):
+    """The only member that is read of a frame that is wrong otherwise."""
+
+    ref: Ref = None
+
+
+_REFS = msgspec.json.Decoder(_Referring)
 _DECODER = msgspec.json.Decoder(AnyFrame)
 _ENCODER = msgspec.json.Encoder()
 
@@ -34,6 +42,14 @@ def decode(raw: bytes | str) -> AnyFrame:
     if not isinstance(frame, Call):  # its body is checked against its own route
         body.check_contents(data, frame)
     return frame
+
+
+def ref_of(raw: bytes | str) -> Ref:
+    """Return the ``ref`` of a message, even if the rest of it is wrong; ``None`` if it has none."""
+    try:
+        return _REFS.decode(raw).ref
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 def encode(op: str, members: dict[str, Any]) -> bytes:
