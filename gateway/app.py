@@ -67,6 +67,9 @@ def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> QuartT
         """Runs before Quart's own routing, so unknown paths and methods are answered here too."""
         head = _head(request.scope)
         answer = await dispatcher.dispatch(head, _read_body)
+        if head.method == "HEAD" and isinstance(answer, Streaming):
+            await answer.chunks.aclose()
+            answer = Response(HTTPStatus.OK, b"", answer.headers, answer.content_type)
         return _as_quart(answer, bodiless=head.method == "HEAD")
 
     async def answer_websocket() -> QuartResponse | None:

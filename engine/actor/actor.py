@@ -80,6 +80,8 @@ class Actor:
     @property
     def idle(self) -> bool:
         """Say whether nothing waits here, so that it may be let go."""
+        if self.phase is Phase.ENDED:
+            return True
         return self.phase is Phase.READY and not self.mailbox and not self._in_flight
 
     def replay(self, event: Event) -> None:

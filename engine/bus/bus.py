@@ -57,6 +57,9 @@ class Bus:
     def _committed(self, records: tuple[StoredRecord, ...]) -> None:
         for record in records:
             event: Any = record.note
+            if event is None:
+                self._survived(record)
+                continue
             event.position = record.position
             for listener in self._listeners:
                 listener(event)
@@ -64,3 +67,10 @@ class Bus:
                 follower.publish(event)
             for follower in tuple(self._of_all):
                 follower.publish(event)
+
+    def _survived(self, record: StoredRecord) -> None:
+        """A commit that failed left this on the disk: followers find it in the log."""
+        for follower in tuple(self._by_stream.get(record.stream, ())):
+            follower.missed(record.version)
+        for follower in tuple(self._of_all):
+            follower.missed(record.position)

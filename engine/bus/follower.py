@@ -87,6 +87,13 @@ class Follower:
             self.live = False
             self._wake()
 
+    def missed(self, place: int) -> None:
+        """Hear of a committed event that only the log can tell."""
+        self._newest = place
+        if self.live and place > self.place:
+            self.live = False
+            self._wake()
+
     async def catch_up(self) -> bool:
         """Pass on one page from the log; say whether to call again when the sink has room.
 

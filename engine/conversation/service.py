@@ -66,11 +66,15 @@ class Contacts:
         Raises:
             AuthorMismatchError: it belongs to another account.
         """
-        if self._accounts.get(contact_id) == account:
+        if self.knows(contact_id, account):
             return
         stream = Stream(CONTACT, contact_id)
         await self._registry.ask(stream, ClaimUser(external_id, account), Origin(actor=account))
         self._remember(contact_id, account)
+
+    def knows(self, contact_id: str, account: str) -> bool:
+        """Say whether the contact is remembered as the account's."""
+        return self._accounts.get(contact_id) == account
 
     async def account_of(self, contact_id: str) -> str | None:
         """Return the account of a contact; ``None`` while no account's key wrote as it."""
@@ -187,9 +191,10 @@ class Conversations:
         conversation_id, external_id = self.resolve(principal, conversation)
         author = access.author_of(principal, new.author)
         access.check_visibility(principal, new.visibility)
-        contact_id = await self._contact(principal, author)
+        viewer = self._viewer(principal)
+        contact_id = await self._contact(principal, author, conversation_id, external_id, viewer)
         return conversation_id, PostMessage(
-            viewer=self._viewer(principal),
+            viewer=viewer,
             author=author,
             contact_id=contact_id,
             type=new.type,
@@ -202,14 +207,39 @@ class Conversations:
             if_match=new.if_match,
         )
 
-    async def _contact(self, principal: Principal, author: Author) -> str | None:
-        """Return the contact behind a customer's words, claimed for the account that writes."""
+    async def _contact(
+        self,
+        principal: Principal,
+        author: Author,
+        conversation_id: str,
+        create_as: str | None,
+        viewer: Viewer,
+    ) -> str | None:
+        """Return the contact behind a customer's words, claimed for the account that writes.
+
+        A message that will be refused claims nobody, so a first claim looks before it leaps.
+        """
         if author.type != "user":
             return None
         contact_id, external_id = self._ids.resolve(ids.USER, author.id)
-        if principal.account is not None and author.id != principal.subject:
-            await self.contacts.claim(contact_id, external_id, principal.account)
+        account = principal.account
+        if account is None or author.id == principal.subject:
+            return contact_id
+        if not self.contacts.knows(contact_id, account):
+            await self._check_writable(conversation_id, create_as, viewer)
+            await self.contacts.claim(contact_id, external_id, account)
         return contact_id
+
+    async def _check_writable(
+        self, conversation_id: str, create_as: str | None, viewer: Viewer
+    ) -> None:
+        def writable(state: ConversationState) -> bool:
+            return access.takes_part(state, viewer) if state.created else create_as is not None
+
+        if await self._question(conversation_id, writable):
+            return
+        if viewer.account is None or not await self._owned(conversation_id, viewer.account):
+            raise access.not_found()
 
     async def _parent(
         self, principal: Principal, conversation_id: str, parent_id: str | None

@@ -16,9 +16,9 @@ PREFIX = "cur_"
 MAC_BYTES = 6
 POSITION_BYTES = 6
 
-_ETAG = re.compile(r'"?([a-z2-7]{8})\.(\d{1,15})"?')
-_VERSION = re.compile(r'"?(\d{1,15})"?')
-_RELATIVE = re.compile(r"now(?:-(\d{1,9})([smhdw])|-(P[0-9WDTHMS.]+))?")
+_ETAG = re.compile(r'"?([a-z2-7]{8})\.(\d{1,15})"?', re.ASCII)
+_VERSION = re.compile(r'"?(\d{1,15})"?', re.ASCII)
+_RELATIVE = re.compile(r"now(?:-(\d{1,9})([smhdw])|-(P[0-9WDTHMS.]+))?", re.ASCII)
 _DURATION = re.compile(
     r"P(?:(?P<w>\d{1,6})W)?(?:(?P<d>\d{1,6})D)?(?:T(?:(?P<h>\d{1,6})H)?(?:(?P<m>\d{1,6})M)?(?:(?P<s>\d{1,9})S)?)?"
 )

@@ -5,7 +5,7 @@ A handler is ``(Caller, Request) -> Response | Streaming`` and knows no framewor
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -78,11 +78,21 @@ class Response:
     content_type: str = JSON
 
 
+class Chunks(Protocol):
+    """The bytes of a stream; ``aclose`` lets go of what feeds it, and does not wait."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the iterator."""
+
+    async def aclose(self) -> None:
+        """End it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Streaming:
     """An answer without an end of its own: bytes as they come, until the client leaves."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Chunks
     content_type: str
     headers: tuple[tuple[str, str], ...] = ()
 

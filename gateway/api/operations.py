@@ -25,6 +25,21 @@ class Document(msgspec.Struct, frozen=True):
     openapi: str
 
 
+class Index(msgspec.Struct, frozen=True):
+    """Where to go from here."""
+
+    name: str
+    contract: str
+    realtime: str
+    ready: str
+
+
+async def index(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
+    """Say what answers here, and where its contract is."""
+    found = Index("Parley", "/openapi.json", "/v1/realtime", "/readyz")
+    return Response(HTTPStatus.OK, msgspec.json.encode(found))
+
+
 async def healthz(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
     """Say that the process answers; nothing else is asked."""
     return Response(HTTPStatus.OK, msgspec.json.encode(Health("ok")))
@@ -57,6 +72,15 @@ API = Api(
     name="operations",
     summary="Health, the contract, and what each problem means.",
     routes=(
+        Route(
+            method="GET",
+            path="/",
+            name="index",
+            summary="What answers here",
+            handler=index,
+            public=True,
+            response=Index,
+        ),
         Route(
             method="GET",
             path="/healthz",

@@ -29,7 +29,8 @@ MSGPACK = "application/msgpack"
 
 T = TypeVar("T")
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""A text without an end runs to the end of the body, so that nothing is looked at twice."""
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _ESCAPED_NUL = b"\\u0000"
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
