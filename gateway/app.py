@@ -116,7 +116,7 @@ def create() -> QuartTrio:
         await app.nursery.start(_run_or_die, node)
 
     async def stop() -> None:
-        node.stopping.set()
+        node.stop()
         app.nursery.cancel_scope.cancel()
 
     app.before_serving(start)

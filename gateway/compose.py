@@ -12,6 +12,7 @@ from gateway.dispatch import Dispatcher
 from gateway.http import openapi
 from gateway.realtime.hub import Hubs
 from gateway.routing import RouteTable
+from gateway.streams.open_streams import OpenStreams
 from persistence.memory.store import MemoryStores
 from persistence.protocols.store import Stores
 from persistence.sqlite.store import SqliteStores
@@ -20,20 +21,26 @@ from persistence.sqlite.store import SqliteStores
 class Node:
     """One process' engine and doors, wired but not running."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read the master key; open nothing yet.
+    def __init__(self, settings: Settings, *, stores: Stores | None = None) -> None:
+        """Read the master key; open nothing yet. ``stores`` stand in for those of ``settings``.
 
         Raises:
             UnsafeSettingsError: the master key cannot be used.
         """
         self.settings = settings
         self.master_key = _master_key(settings)
-        self.engine = Engine(_stores(settings), master_key=self.master_key)
+        self.engine = Engine(stores or _stores(settings), master_key=self.master_key)
         self.table = RouteTable(APIS)
-        self.dispatcher = Dispatcher(self.engine, self.table)
+        self.streams = OpenStreams()
+        self.dispatcher = Dispatcher(self.engine, self.table, self.streams)
         self.hubs = Hubs()
         self.stopping = trio.Event()
         openapi.publish(APIS, version=version("parley"))
+
+    def stop(self) -> None:
+        """Begin to stop: sockets are said goodbye to, streams end, servers take no more."""
+        self.stopping.set()
+        self.streams.finish()
 
 
 def _stores(settings: Settings) -> Stores:

@@ -21,6 +21,7 @@ from gateway.http.authenticate import check_environment, credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX
 from gateway.routing import MethodNotAllowedError, RouteTable
+from gateway.streams.open_streams import OpenStreams
 
 LOG = logging.getLogger("parley.request")
 API_VERSION = "2026-11-22"
@@ -41,9 +42,10 @@ class Head:
 class Dispatcher:
     """Answers requests by the route table."""
 
-    def __init__(self, engine: Engine, table: RouteTable) -> None:
-        """Ask ``engine`` who a credential stands for; answer by ``table``."""
+    def __init__(self, engine: Engine, table: RouteTable, streams: OpenStreams) -> None:
+        """Ask ``engine`` who asks; answer by ``table``; keep account of open ``streams``."""
         self._engine = engine
+        self._streams = streams
         self.table = table
 
     async def dispatch(self, head: Head, read_body: ReadBody) -> Response | Streaming:
@@ -107,8 +109,8 @@ class Dispatcher:
         if not route.public:
             credential = credential_of(head.headers)
             principal = await self._engine.authenticate(credential)
-            principal.require(route.scopes)
             check_environment(principal)
+            principal.require(route.scopes)
             caller = await self._caller(principal, credential)
         return await self._perform(route, parameters, head, read_body, request_id, caller)
 
@@ -144,7 +146,7 @@ class Dispatcher:
 
     async def _caller(self, principal: Principal, credential: str) -> Caller:
         environment = await self._engine.environment(principal.workspace, principal.environment)
-        return Caller(principal, environment, credential)
+        return Caller(principal, environment, credential, self._streams)
 
 
 def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Response:

@@ -32,7 +32,7 @@ async def run(node: Node, *, prepare: Callable[[], Awaitable[None]], ready: When
         StoreError: the data folder cannot be served.
     """
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_at_signal, node.stopping)
+        nursery.start_soon(_stop_at_signal, node)
         await nursery.start(node.engine.run)
         await prepare()
         serve = partial(
@@ -54,7 +54,9 @@ def hypercorn_config(settings: Settings) -> Config:
     config.graceful_timeout = SHUTDOWN_SECONDS
     config.shutdown_timeout = SHUTDOWN_SECONDS
     config.websocket_max_message_size = FRAME_BYTES_MAX
-    config.websocket_ping_interval = 20.0
+    # No pings of Hypercorn's: that task outlives its socket, and a stop waits for it. Sessions
+    # have a heartbeat of their own.
+    config.websocket_ping_interval = None
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn.error")
     config.loglevel = "WARNING"
@@ -72,11 +74,11 @@ async def _serve_then_stop(  # noqa: ASYNC128 - Hypercorn calls it
     scope.cancel()
 
 
-async def _stop_at_signal(stopping: trio.Event) -> None:
+async def _stop_at_signal(node: Node) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
             LOG.info("stopping", extra={"signal": signal.Signals(number).name})
-            stopping.set()
+            node.stop()
 
 
 def _url(settings: Settings, bind: str) -> str:

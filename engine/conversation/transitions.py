@@ -87,7 +87,7 @@ def _check_versions(state: ConversationState, command: PostMessage) -> None:
     expected = command.expected_version
     if expected is None:
         return
-    if expected > state.version:
+    if expected > current:
         detail = f"the conversation has no version {expected} yet"
         raise BadVersionError(detail, members={"current_version": current})
     if expected < current:

@@ -15,6 +15,7 @@ from engine.environment import Environment
 from engine.principal import Principal
 from gateway.http.idempotency import origin_of
 from gateway.http.query import Nothing
+from gateway.streams.open_streams import OpenStreams
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -36,6 +37,7 @@ class Caller:
     principal: Principal
     environment: Environment
     credential: str = field(repr=False)
+    streams: OpenStreams = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +14,7 @@ from engine.errors import ParleyError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.limits import REPLAY_PAGE_RECORDS
-from engine.log.cursor import etag
+from engine.log.cursor import AtTime, AtVersion, etag
 from engine.log.event import Event
 from engine.log.log import Log
 from gateway.api.contract import JSON, NDJSON, SSE, Api, Caller, Request, Response, Route, Streaming
@@ -90,19 +91,29 @@ async def get_conversation(caller: Caller, request: Request) -> Response:
         caller.principal, request.parameters["conversation"]
     )
     tag = etag(log.epoch, seen.version)
-    if request.headers.get("if-none-match") in {tag, tag.strip('"'), "*"}:
+    if _is_known(request, tag):
         return Response(HTTPStatus.NOT_MODIFIED, b"", (("ETag", tag),))
     return Response(HTTPStatus.OK, conversation_json(log, seen), (("ETag", tag),))
+
+
+def _is_known(request: Request, tag: str) -> bool:
+    """Say whether ``If-None-Match`` names ``tag``, compared weakly (RFC 9110, section 13.1.2)."""
+    known = request.headers.get("if-none-match", "").split(",")
+    ours = {tag, tag.strip('"'), "*"}
+    return any(one.strip().removeprefix("W/") in ours for one in known)
 
 
 async def list_messages(caller: Caller, request: Request) -> Response:
     """Read messages in the order they were written, a page at a time."""
     query: MessagesQuery = request.query
     stream, seen_version = await _visible_stream(caller, request)
+    tag = etag(caller.environment.log.epoch, seen_version)
+    if _is_known(request, tag):
+        return Response(HTTPStatus.NOT_MODIFIED, b"", (("ETag", tag),))
     after = await _page_start(caller, request, stream, query.after, query.page)
     before = None
     if query.before is not None:
-        before = (await _start(caller, stream, query.before)).after + 1
+        before = await _before(caller, stream, query.before)
     log, audience = caller.environment.log, caller.principal.audience
 
     def wanted(event: Event) -> bool:
@@ -112,8 +123,7 @@ async def list_messages(caller: Caller, request: Request) -> Response:
 
     found = await scan(log, stream, wanted, after=after, before=before, limit=query.limit)
     items = [message_json(log, event) for event in found.events]
-    tag = ("ETag", etag(log.epoch, seen_version))
-    return _page(caller, request, items, found.next, (tag,))
+    return _page(caller, request, items, found.next, (("ETag", tag),))
 
 
 async def conversation_events(caller: Caller, request: Request) -> Response | Streaming:
@@ -129,8 +139,7 @@ async def conversation_events(caller: Caller, request: Request) -> Response | St
             else await environment.positions.head(stream)
         )
         chunks = EventStream(
-            environment,
-            caller.principal,
+            caller,
             request.media_type,
             start=start,
             stream=stream,
@@ -168,11 +177,11 @@ async def scan(
     for _ in range(PAGE_SCAN_RECORDS_MAX // REPLAY_PAGE_RECORDS):
         page = await log.read(stream, after=after, before=before, limit=REPLAY_PAGE_RECORDS)
         for event in page:
-            if len(events) == limit:
-                return Found(events, after)
-            after = event.version
             if wanted(event):
+                if len(events) == limit:
+                    return Found(events, after)
                 events.append(event)
+            after = event.version
         if len(page) < REPLAY_PAGE_RECORDS:
             return Found(events, None)
     return Found(events, after)
@@ -188,6 +197,17 @@ async def _visible_stream(caller: Caller, request: Request) -> tuple[Stream, int
 async def _start(caller: Caller, stream: Stream, text: str) -> Start:
     positions = caller.environment.positions
     return await positions.in_stream(stream, positions.parse(text))
+
+
+async def _before(caller: Caller, stream: Stream, text: str) -> int:
+    """Return the version to stop in front of: the event that is named is left out."""
+    positions, log = caller.environment.positions, caller.environment.log
+    position = positions.parse(text)
+    if isinstance(position, AtVersion | AtTime):
+        named = await positions.in_stream(stream, position)
+        return named.after + isinstance(position, AtTime)
+    place = (await positions.in_feed(position)).after
+    return await log.version_at(stream, max(0, place - 1)) + 1
 
 
 async def _page_start(
@@ -209,14 +229,21 @@ def _page(
     if following is not None:
         key = caller.environment.page_key
         token = paging.make(key, query=_identity(caller, request), after=following)
-        link = f'<{request.path}?page={token}&limit={request.query.limit}>; rel="next"'
+        query = {"page": token, "limit": request.query.limit, **_filters(request)}
+        link = f'<{request.path}?{urlencode(query)}>; rel="next"'
         headers = (*headers, ("Link", link))
     return Response(HTTPStatus.OK, page_json(items, token), headers)
 
 
 def _identity(caller: Caller, request: Request) -> str:
-    """Return what a page token is good for: this principal, this path."""
-    return f"{caller.principal.subject}\0{request.path}"
+    """Return what a page token is good for: this principal, this path, these filters."""
+    return f"{caller.principal.subject}\0{request.path}\0{urlencode(_filters(request))}"
+
+
+def _filters(request: Request) -> dict[str, str]:
+    """Return the parameters that must be the same on every page."""
+    found = {name: getattr(request.query, name, None) for name in ("before", "thread")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 _READ = ("conversation:read",)

@@ -35,13 +35,11 @@ class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def stream_events(caller: Caller, request: Request) -> Streaming:
     """Follow the events of the environment, or of one conversation, from a position on."""
     query: StreamQuery = request.query
-    environment = caller.environment
     stream = await _stream(caller, query.conversation)
     wanted = request.headers.get("last-event-id") or query.last_event_id or query.since
     types = type_filter((query.types or "").split(",") if query.types else (), CATALOGUE)
     chunks = EventStream(
-        environment,
-        caller.principal,
+        caller,
         request.media_type,
         start=await _start(caller, stream, wanted),
         stream=stream,

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from engine.conversation.events import Author
-from engine.conversation.service import NewMessage
+from engine.conversation.service import NewMessage, stream_of
 from engine.errors import (
     FieldError,
     ForbiddenCharacterError,
@@ -21,7 +21,6 @@ from gateway.api.resources import MessageBody
 from gateway.http.problem import HttpError
 from gateway.limits import METADATA_BYTES_MAX
 from gateway.realtime.frames import event_json
-from persistence.records import Stream
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -84,20 +83,26 @@ def if_match_of(caller: Caller, text: str | None) -> int | None:
 
 
 async def with_missed(caller: Caller, conversation: str, error: ParleyError) -> ParleyError:
-    """Give a version conflict its cure: the events the caller had not seen, at most 100."""
+    """Give a version conflict its cure: the events the caller had not seen, at most 100.
+
+    Raises:
+        NotFoundError: the conversation is not there for this caller, so nothing was missed.
+    """
     if not isinstance(error, VersionConflictError):
         return error
     environment, audience = caller.environment, caller.principal.audience
-    conversation_id, _ = environment.conversations.resolve(caller.principal, conversation)
-    stream = Stream("conversation", conversation_id)
-    page = await environment.log.read(stream, after=error.seen, limit=MISSED_EVENTS_MAX + 1)
+    current = await environment.conversations.see(caller.principal, conversation)
+    error.members["current_version"] = current.version
+    page = await environment.log.read(
+        stream_of(current.id), after=error.seen, limit=MISSED_EVENTS_MAX + 1
+    )
     seen = [event for event in page[:MISSED_EVENTS_MAX] if event.seen_by(audience)]
     error.members["missed"] = [
         msgspec.Raw(event_json(environment.log, event, audience)) for event in seen
     ]
     if len(page) > MISSED_EVENTS_MAX:
         after = page[MISSED_EVENTS_MAX - 1].version
-        path = f"/v1/conversations/{quote(conversation_id)}/events?after={after}"
+        path = f"/v1/conversations/{quote(current.id)}/events?after={after}"
         error.members["missed_next"] = path
     return error
 

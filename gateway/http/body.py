@@ -34,6 +34,7 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _ESCAPED_NUL = b"\\u0000"
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
+_VALUE = re.compile(r"(?<=Invalid enum value) .*", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"Expected `[^`]*` (?:[<>]=?|of length|matching|that's)|Invalid enum")
 
 
@@ -129,7 +130,7 @@ def refusal(error: msgspec.ValidationError) -> ParleyError:
     text = str(error)
     place = _PLACE.search(text)
     field = place[1] if place else ""
-    detail = _PLACE.sub("", text)
+    detail = _VALUE.sub("", _PLACE.sub("", text))
     if "unknown field" in detail:
         name = detail.rpartition("`")[0].rpartition("`")[2]
         field = f"{field}.{name}".lstrip(".")

@@ -8,13 +8,12 @@ import msgspec
 import trio
 
 from engine.bus.follower import Follower
-from engine.environment import Environment
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.log.event import Event
 from engine.log.log import Log
 from engine.principal import Principal
-from gateway.api.contract import NDJSON, SSE
+from gateway.api.contract import NDJSON, SSE, Caller
 from gateway.limits import RETRY_MS
 from gateway.realtime.frames import ndjson_line, sse_event
 from gateway.realtime.outbound import Outbound
@@ -59,8 +58,7 @@ class EventStream:
 
     def __init__(
         self,
-        environment: Environment,
-        principal: Principal,
+        caller: Caller,
         media_type: str,
         *,
         start: Start,
@@ -69,7 +67,9 @@ class EventStream:
     ) -> None:
         """Follow one ``stream``, or the whole environment, from ``start`` on."""
         form = FORMATS[media_type]
+        environment, principal = caller.environment, caller.principal
         self._bus = environment.bus
+        self._streams = caller.streams
         self._stream = stream
         self._outbound = Outbound(heartbeat=form.heartbeat)
         self._ends_at = end_of(principal)
@@ -86,6 +86,7 @@ class EventStream:
             self._outbound.answer(form.reset(log.cursors.make(0)))
         self._follower = self._follow(sink, start.after)
         self._outbound.followers.append(self._follower)
+        self._streams.add(self._outbound)
 
     def __aiter__(self) -> "EventStream":
         """Return itself: the stream can be read once."""
@@ -104,6 +105,7 @@ class EventStream:
     async def aclose(self) -> None:
         """Let the follower go. Does not wait, so it may be called while being cancelled."""
         self._bus.unfollow(self._follower, self._stream)
+        self._streams.discard(self._outbound)
 
     def _follow(self, sink: Callable[[Event], bool], after: int) -> Follower:
         wake = self._outbound.wake

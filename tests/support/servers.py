@@ -94,7 +94,7 @@ async def serving(
         with trio.fail_after(20):
             await is_ready.wait()
         yield Server(urls[0], made, tenants[0] if tenants else Tenant("", "", "", ""))
-        made.stopping.set()
+        made.stop()
 
 
 async def _tenant(made: Node) -> Tenant:

@@ -1,0 +1,24 @@
+"""The SSE and NDJSON answers that are open right now, so that a stopping server can end them."""
+
+from gateway.realtime.outbound import Outbound
+
+
+class OpenStreams:
+    """What feeds each open stream of this node."""
+
+    def __init__(self) -> None:
+        """Start without one."""
+        self._open: dict[Outbound, None] = {}
+
+    def add(self, outbound: Outbound) -> None:
+        """Note that a stream was opened."""
+        self._open[outbound] = None
+
+    def discard(self, outbound: Outbound) -> None:
+        """Note that it has ended; harmless when it was noted before."""
+        self._open.pop(outbound, None)
+
+    def finish(self) -> None:
+        """Let every stream end as soon as what waits for it is sent; clients connect again."""
+        for outbound in tuple(self._open):
+            outbound.finish()
