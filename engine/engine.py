@@ -137,7 +137,7 @@ class Engine:
         environment = Environment(workspace, name, store, workspace_key=key)
         await environment.start(nursery)
         if name == WORKSPACE:
-            await self.credentials.follow(workspace, environment.log, environment.bus)
+            await nursery.start(self.credentials.follow, workspace, environment.bus)
         self._environments[workspace, name] = environment
         return environment
 

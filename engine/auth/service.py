@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+import trio
 
 from engine import crypto, ids
 from engine.actor.outcome import Origin
@@ -19,9 +20,8 @@ from engine.errors import (
     IdempotencyMismatchError,
     UnauthenticatedError,
 )
-from engine.limits import REPLAY_PAGE_RECORDS, SEALED_RECEIPT_SECONDS
+from engine.limits import SEALED_RECEIPT_SECONDS
 from engine.log.event import Event
-from engine.log.log import Log
 from engine.principal import Principal
 from persistence.protocols.documents import Documents
 from persistence.records import Stream
@@ -61,14 +61,31 @@ class Credentials:
             self._by_hash[key.sha256] = credential
             self._by_id[key.id] = credential
 
-    async def follow(self, workspace: str, log: Log, bus: Bus) -> None:
+    async def follow(
+        self,
+        workspace: str,
+        bus: Bus,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Fold a workspace's log from its beginning, then every commit as it happens."""
-        bus.listen(lambda event: self.fold(workspace, event))
-        position = 0
-        while page := await log.read_feed(after=position, limit=REPLAY_PAGE_RECORDS):
-            for event in page:
-                self.fold(workspace, event)
-            position = page[-1].position
+
+        def sink(event: Event) -> bool:
+            self.fold(workspace, event)
+            return True
+
+        def wake() -> None:
+            lagging.set()
+
+        lagging = trio.Event()
+        follower = bus.follow_all(sink, after=0, wake=wake)
+        while True:
+            lagging = trio.Event()
+            while await follower.catch_up():
+                pass
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            await lagging.wait()
 
 
 class KeyMaker:

@@ -1,7 +1,6 @@
 """The bus of one environment: every committed event, in position order, to whoever follows."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from engine.bus.follower import FeedSource, Follower, Sink, StreamSource
 from engine.log.event import Event
@@ -11,14 +10,13 @@ from persistence.records import StoredRecord, Stream
 
 
 class Bus:
-    """Followers by stream, followers of everything, and plain listeners. One task, no awaits."""
+    """Followers by stream, and followers of everything. No task of its own, no awaits."""
 
     def __init__(self, feed: Feed, log: Log) -> None:
         """Hear of each commit by ``feed``; followers that lag read from ``log``."""
         self._log = log
         self._by_stream: dict[Stream, dict[Follower, None]] = {}
         self._of_all: dict[Follower, None] = {}
-        self._listeners: list[Callable[[Event], None]] = []
         self._end = feed.listen(self._committed)
 
     def close(self) -> None:
@@ -50,27 +48,16 @@ class Bus:
             if not followers:
                 del self._by_stream[stream]
 
-    def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call ``listener`` with every event from now on; it must not raise and must not await."""
-        self._listeners.append(listener)
-
     def _committed(self, records: tuple[StoredRecord, ...]) -> None:
         for record in records:
-            event: Any = record.note
-            if event is None:
-                self._survived(record)
-                continue
-            event.position = record.position
-            for listener in self._listeners:
-                listener(event)
-            for follower in tuple(self._by_stream.get(event.stream, ())):
-                follower.publish(event)
-            for follower in tuple(self._of_all):
-                follower.publish(event)
+            event: Event | None = record.note
+            for follower in self._followers(record.stream):
+                # A commit whose outcome was unknown is told without its events: see Feed.
+                if event is None:
+                    follower.missed(record)
+                else:
+                    follower.publish(event)
 
-    def _survived(self, record: StoredRecord) -> None:
-        """A commit that failed left this on the disk: followers find it in the log."""
-        for follower in tuple(self._by_stream.get(record.stream, ())):
-            follower.missed(record.version)
-        for follower in tuple(self._of_all):
-            follower.missed(record.position)
+    def _followers(self, stream: Stream) -> Iterator[Follower]:
+        yield from tuple(self._by_stream.get(stream, ()))
+        yield from tuple(self._of_all)

@@ -9,7 +9,7 @@ from typing import Protocol
 from engine.limits import REPLAY_PAGE_RECORDS
 from engine.log.event import Event
 from engine.log.log import Log
-from persistence.records import Stream
+from persistence.records import StoredRecord, Stream
 
 Sink = Callable[[Event], bool]
 """Takes an event, or returns ``False`` when it has no room; then nothing of it was taken."""
@@ -18,7 +18,7 @@ Sink = Callable[[Event], bool]
 class Source(Protocol):
     """What is followed: how far an event is in it, and how to read on."""
 
-    def place(self, event: Event) -> int:
+    def place(self, event: Event | StoredRecord) -> int:
         """Return the number the follower counts by."""
 
     async def read(self, *, after: int, limit: int) -> list[Event]:
@@ -33,7 +33,7 @@ class StreamSource:
         self._log = log
         self.stream = stream
 
-    def place(self, event: Event) -> int:
+    def place(self, event: Event | StoredRecord) -> int:
         """Return the version."""
         return event.version
 
@@ -49,7 +49,7 @@ class FeedSource:
         """Read the feed of ``log``."""
         self._log = log
 
-    def place(self, event: Event) -> int:
+    def place(self, event: Event | StoredRecord) -> int:
         """Return the position."""
         return event.position
 
@@ -87,10 +87,10 @@ class Follower:
             self.live = False
             self._wake()
 
-    def missed(self, place: int) -> None:
-        """Hear of a committed event that only the log can tell."""
-        self._newest = place
-        if self.live and place > self.place:
+    def missed(self, record: StoredRecord) -> None:
+        """Hear of a record whose event is not at hand: it must be read from the log."""
+        self._newest = self._source.place(record)
+        if self.live:
             self.live = False
             self._wake()
 
