@@ -7,7 +7,7 @@ import trio
 from engine.engine import Engine
 from gateway import master_key
 from gateway.api import APIS
-from gateway.config import Settings
+from gateway.config import Settings, check_tls
 from gateway.dispatch import Dispatcher
 from gateway.http import openapi
 from gateway.realtime.hub import Hubs
@@ -25,8 +25,9 @@ class Node:
         """Read the master key; open nothing yet. ``stores`` stand in for those of ``settings``.
 
         Raises:
-            UnsafeSettingsError: the master key cannot be used.
+            UnsafeSettingsError: the master key cannot be used, or TLS is half set up.
         """
+        check_tls(settings)
         self.settings = settings
         self.master_key = _master_key(settings)
         self.engine = Engine(stores or _stores(settings), master_key=self.master_key)

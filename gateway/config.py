@@ -49,6 +49,16 @@ class Settings:
         return self.tls_cert is not None and self.tls_key is not None
 
 
+def check_tls(settings: Settings) -> None:
+    """Refuse half of a TLS configuration: it would serve in plain HTTP.
+
+    Raises:
+        UnsafeSettingsError: a certificate without a key, or a key without a certificate.
+    """
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise UnsafeSettingsError("give both --tls-cert and --tls-key, or neither")
+
+
 def load() -> Settings:
     """Return the settings from environment and file alone, for servers that import the app."""
     found: list[Settings] = []

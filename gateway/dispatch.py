@@ -139,9 +139,11 @@ class Dispatcher:
             request_id=request_id,
             traceparent=trace.traceparent_of(head.headers),
         )
+        answer: Response | Streaming
         if caller is None:
-            return await cast("PublicHandler", route.handler)(self._engine, request)
-        answer = await cast("Handler", route.handler)(caller, request)
+            answer = await cast("PublicHandler", route.handler)(self._engine, request)
+        else:
+            answer = await cast("Handler", route.handler)(caller, request)
         return _as_accepted(answer, media_type)
 
     async def _caller(self, principal: Principal, credential: str) -> Caller:

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import hypercorn.trio
@@ -41,7 +41,12 @@ async def run(node: Node, *, prepare: Callable[[], Awaitable[None]], ready: When
             hypercorn_config(node.settings),
             shutdown_trigger=node.stopping.wait,
         )
-        binds = await nursery.start(_serve_then_stop, serve, nursery.cancel_scope)
+        try:
+            binds = await nursery.start(_serve_then_stop, serve, nursery.cancel_scope)
+        except* OSError as group:
+            where = f"{node.settings.host}:{node.settings.port}"
+            reason = "; ".join(str(error) for error in _leaves(group))
+            raise OSError(f"cannot listen on {where}: {reason}") from group
         await ready(_url(node.settings, binds[0]))
 
 
@@ -79,6 +84,14 @@ async def _stop_at_signal(node: Node) -> None:
         async for number in signals:
             LOG.info("stopping", extra={"signal": signal.Signals(number).name})
             node.stop()
+
+
+def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _url(settings: Settings, bind: str) -> str:

@@ -9,7 +9,7 @@ from gateway.config import SOURCES, Settings
 
 app = App(
     name="parley",
-    help="Self-hosted realtime messaging for support platforms: one process, seven APIs.",
+    help="Self-hosted realtime messaging for support platforms.",
     config=SOURCES,
     version_flags=["--version"],
 )

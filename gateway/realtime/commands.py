@@ -104,6 +104,8 @@ class Commands:
         if start.reset:
             self._reset(frame, seen.id)
             return
+        # Added first, since it may be one too many; its first event still comes behind the answer.
+        self._subscriptions.add(stream, after=start.after, types=TypeFilter())
         self._answers.answer(
             "ok",
             frame.ref,
@@ -112,7 +114,6 @@ class Commands:
             version=seen.version,
             epoch=environment.log.epoch,
         )
-        self._subscriptions.add(stream, after=start.after, types=TypeFilter())
 
     async def _subscribe_events(self, frame: protocol.Subscribe) -> None:
         caller = self._caller
@@ -124,8 +125,8 @@ class Commands:
             self._reset(frame, None)
             return
         log = caller.environment.log
-        self._answers.answer("ok", frame.ref, cursor=log.cursors.make(start.after), epoch=log.epoch)
         self._subscriptions.add(None, after=start.after, types=types)
+        self._answers.answer("ok", frame.ref, cursor=log.cursors.make(start.after), epoch=log.epoch)
 
     async def _start(self, frame: protocol.Subscribe, stream: Stream | None) -> Start:
         environment = self._caller.environment

@@ -12,6 +12,7 @@ import trio
 from gateway import node
 from gateway.compose import Node
 from gateway.config import Settings
+from persistence.protocols.store import Stores
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, store: Literal["sqlite", "memory"] = "sqlite"
+    folder: Path,
+    *,
+    store: Literal["sqlite", "memory"] = "sqlite",
+    stores: Stores | None = None,
 ) -> AsyncIterator[Server]:
     """Serve ``folder`` on a free port of the loopback; stop as SIGTERM would."""
-    made = Node(Settings(data=folder, store=store, port=0, log_level="warning"))
+    settings = Settings(data=folder, store=store, port=0, log_level="warning")
+    made = Node(settings, stores=stores)
     urls: list[str] = []
     tenants: list[Tenant] = []
     is_ready = trio.Event()

@@ -32,8 +32,8 @@ def decode(raw: bytes | str) -> AnyFrame:
         BadFrameError: no JSON, no such ``op``, or its members are wrong.
         InvalidError: NUL in a text or an integer beyond 64 bits.
     """
-    data = raw.encode() if isinstance(raw, str) else raw
     try:
+        data = raw.encode() if isinstance(raw, str) else raw
         body.check_depth(data)
         frame: AnyFrame = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ParleyError) as error:

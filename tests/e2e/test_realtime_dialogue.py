@@ -1,0 +1,320 @@
+"""What is said over an open realtime connection, and what is answered."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from gateway.limits import JSON_DEPTH_MAX, SUBSCRIPTIONS_MAX
+from tests.support.realtime import talking
+from tests.support.servers import Server
+
+BAD_FRAMES: dict[str, tuple[str, str]] = {
+    "no JSON": ("nonsense", "bad_frame"),
+    "cut short": ('{"op":"ping"', "bad_frame"),
+    "no object": ("[]", "bad_frame"),
+    "no op": ("{}", "bad_frame"),
+    "an unknown op": ('{"op":"nonsense"}', "bad_frame"),
+    "an unknown member": ('{"op":"ping","loud":true}', "bad_frame"),
+    "a missing member": ('{"op":"message.create","conversation":"conv_123"}', "bad_frame"),
+    "a member of a wrong type": ('{"op":"typing","conversation":7,"state":"start"}', "bad_frame"),
+    "a choice there is not": (
+        '{"op":"typing","conversation":"conv_123","state":"maybe"}',
+        "bad_frame",
+    ),
+    "too deep": ('{"op":"ping","ref":' + "[" * 100 + "]" * 100 + "}", "bad_frame"),
+    "far too deep": ("[" * 100_000, "bad_frame"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+async def test_a_bad_frame_is_named_and_three_of_them_end_the_talk(
+    server: Server, name: str
+) -> None:
+    text, code = BAD_FRAMES[name]
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        for _ in range(2):
+            await talk.say_raw(text)
+            problem = (await talk.hear("error"))["problem"]
+            assert problem["code"] == code
+            assert problem["status"] == 400
+            assert problem["type"] == "/problems/bad_frame"
+            assert problem["request_id"].startswith("req_")
+            await talk.say("ping")
+            await talk.hear("pong")
+        await talk.say_raw(text)
+        frames, closed = await talk.closing()
+    assert [frame["op"] for frame in frames] == ["error", "bye"]
+    assert frames[1]["code"] == closed == 4000
+    assert frames[1]["reconnect"] is False
+
+
+def message(conversation: str = "conv_123", **body: Any) -> dict[str, Any]:
+    return {"conversation": conversation, "message": {"text": "Hello", **body}}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"deep": nested(depth - 1)} if depth else {}
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "NUL in a text": ("message.create", message(text="a\0b"), "forbidden_character"),
+    "a bell in a text": ("message.create", message(text="\a"), "forbidden_character"),
+    "2^64 in metadata": ("message.create", message(metadata={"n": 2**64}), "out_of_range"),
+    "a text that is too large": ("message.create", message(text="x" * 40_000), "too_large"),
+    "an idempotency key with a line break": (
+        "message.create",
+        message(idempotency_key="a\nb"),
+        "bad_idempotency_key",
+    ),
+    "a version that is none yet": ("message.create", message(expected_version=9), "bad_version"),
+    "a subscription to nothing": ("subscribe", {}, "wrong_type"),
+    "a subscription to both": (
+        "subscribe",
+        {"conversation": "conv_123", "events": ["*"]},
+        "wrong_type",
+    ),
+    "a negative version": ("subscribe", {"conversation": "conv_123", "after": -1}, "invalid"),
+    "a version behind the head": (
+        "subscribe",
+        {"conversation": "conv_123", "after": 99},
+        "bad_version",
+    ),
+    "no position": ("subscribe", {"conversation": "conv_123", "after": "soon"}, "bad_position"),
+    "a forged cursor": (
+        "subscribe",
+        {"conversation": "conv_123", "after": "cur_" + "A" * 32},
+        "bad_cursor",
+    ),
+    "a conversation there is not": ("subscribe", {"conversation": "conv_nowhere"}, "not_found"),
+    "an event type there is not": ("subscribe", {"events": ["nonsense.*"]}, "out_of_range"),
+    "a version for every event": ("subscribe", {"events": ["*"], "after": 1}, "bad_position"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_refusal_brings_its_ref_back_and_the_talk_goes_on(
+    server: Server, name: str
+) -> None:
+    op, members, code = REFUSED[name]
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        await talk.post("conv_123", "so that there is one")
+        for _ in range(4):
+            problem = await talk.refused(op, **members)
+            assert problem["code"] == code
+        await talk.asked("subscribe", conversation="conv_123")
+
+
+async def test_a_message_may_be_nested_but_not_too_deeply(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        fitting = nested(JSON_DEPTH_MAX - 3)
+        await talk.post("conv_123", "deep", metadata=fitting)
+        await talk.say("message.create", ref=1, **message(metadata=nested(JSON_DEPTH_MAX)))
+        assert (await talk.hear("error"))["problem"]["code"] == "bad_frame"
+
+
+async def test_a_message_is_answered_with_its_place(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        first = await talk.post("conv_123", "Hello — I need help", author=ANNA)
+        second = await talk.post("conv_123", "with my order", author=ANNA)
+        assert first["id"].startswith("msg_")
+        assert first["conversation"].startswith("conv_")
+        assert (first["version"], second["version"]) == (2, 3)
+        assert first["event_id"].startswith("evt_")
+        assert first["cursor"] != second["cursor"]
+        assert first["replayed"] is False
+    async with server.client(server.tenant.live) as client:
+        page = (await client.get("/v1/conversations/conv_123/messages")).json()
+    kept = [(m["id"], m["version"], m["cursor"], m["text"], m["epoch"]) for m in page["data"]]
+    assert kept == [
+        (first["id"], 2, first["cursor"], "Hello — I need help", first["epoch"]),
+        (second["id"], 3, second["cursor"], "with my order", second["epoch"]),
+    ]
+
+
+async def test_when_the_answer_comes_another_process_would_find_the_message(
+    server: Server, tmp_path: Path
+) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        (log,) = (tmp_path / "data").rglob("live/log.db")
+        other = apsw.Connection(str(log), flags=apsw.SQLITE_OPEN_READONLY)
+        for version in range(2, 20):
+            await talk.post("conv_123", f"message {version}")
+            rows = other.execute("SELECT count(*) FROM records").get
+            assert rows == version
+        other.close()
+
+
+async def test_one_key_by_two_doors_is_one_message(server: Server) -> None:
+    body = {"text": "Once", "author": ANNA, "idempotency_key": "msg-1"}
+    path = "/v1/conversations/conv_123/messages"
+    async with (
+        talking(server.realtime_url, server.tenant.live) as talk,
+        server.client(server.tenant.live) as client,
+    ):
+        posted = (await client.post(path, json=body)).json()
+        again = await talk.asked("message.create", conversation="conv_123", message=body)
+        by_id = await talk.asked(
+            "message.create", conversation=posted["conversation_id"], message=body
+        )
+        assert again["replayed"] is by_id["replayed"] is True
+        assert again["id"] == by_id["id"] == posted["id"]
+        assert again["version"] == posted["version"]
+        assert again["cursor"] == posted["cursor"]
+
+        body = {**body, "idempotency_key": "msg-2"}
+        said = await talk.asked("message.create", conversation="conv_123", message=body)
+        answer = await client.post(path, json=body)
+        assert answer.headers["Idempotent-Replayed"] == "true"
+        assert answer.json()["id"] == said["id"]
+        assert [m["id"] for m in (await client.get(path)).json()["data"]] == [
+            posted["id"],
+            said["id"],
+        ]
+
+
+async def test_one_key_with_another_body_is_refused(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        await talk.post("conv_123", "Once", idempotency_key="msg-1")
+        other = message(text="Twice", idempotency_key="msg-1")
+        assert (await talk.refused("message.create", **other))["code"] == "idempotency_mismatch"
+
+
+async def test_a_version_conflict_says_what_was_missed(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        seen = await talk.post("conv_123", "one")
+        await talk.post("conv_123", "two")
+        stale = message(text="three", expected_version=seen["version"])
+        problem = await talk.refused("message.create", **stale)
+    assert problem["code"] == "version_conflict"
+    assert problem["status"] == 412
+    assert problem["current_version"] == 3
+    assert [event["data"]["text"] for event in problem["missed"]] == ["two"]
+
+
+async def test_refs_of_any_kind_come_back_as_they_are(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        for ref in (0, -7, 2**53, "", "näme", "0"):
+            await talk.say("ping", ref=ref)
+            assert (await talk.hear("pong"))["ref"] == ref
+        await talk.say("ping")
+        assert await talk.hear() == {"op": "pong"}
+        await talk.say("pong")
+        await talk.say("ping", ref=1)
+        assert (await talk.hear())["op"] == "pong"
+
+
+async def test_answers_of_many_commands_in_flight_keep_their_refs(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        for at in range(200):
+            await talk.say("message.create", ref=at, **message("conv_many", text=f"line {at}"))
+        answers = [await talk.hear("ok") for _ in range(200)]
+    assert [answer["ref"] for answer in answers] == list(range(200))
+    assert [answer["version"] for answer in answers] == list(range(2, 202))
+
+
+async def test_any_json_route_can_be_called(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        body = {"text": "by call", "author": ANNA, "idempotency_key": "msg-1"}
+        path = "/v1/conversations/conv_123/messages"
+        posted = await talk.asked("call", method="POST", path=path, body=body)
+        assert posted["status"] == 201
+        assert posted["headers"]["etag"] == f'"{posted["body"]["epoch"]}.2"'
+        again = await talk.asked("message.create", conversation="conv_123", message=body)
+        assert again["replayed"] is True
+        assert again["id"] == posted["body"]["id"]
+        page = await talk.asked("call", method="GET", path=f"{path}?limit=1")
+        assert page["status"] == 200
+        assert [m["text"] for m in page["body"]["data"]] == ["by call"]
+        head = await talk.asked("call", method="GET", path="/v1/conversations/conv_123")
+        assert head["body"]["version"] == 2
+        health = await talk.asked("call", method="GET", path="/healthz")
+        assert health["status"] == 200
+
+
+CALLS: dict[str, tuple[dict[str, Any], str]] = {
+    "a path there is not": ({"method": "GET", "path": "/v1/nowhere"}, "not_found"),
+    "a method it does not take": ({"method": "DELETE", "path": "/healthz"}, "method_not_allowed"),
+    "a stream": ({"method": "GET", "path": "/v1/events/stream"}, "not_acceptable"),
+    "a query it does not take": (
+        {"method": "GET", "path": "/v1/conversations/conv_123/messages?limit=-1"},
+        "bad_parameter",
+    ),
+    "no body": (
+        {"method": "POST", "path": "/v1/conversations/conv_123/messages"},
+        "malformed_json",
+    ),
+    "a body that is wrong": (
+        {"method": "POST", "path": "/v1/conversations/conv_123/messages", "body": {"text": 7}},
+        "wrong_type",
+    ),
+    "NUL in a body": (
+        {"method": "POST", "path": "/v1/conversations/conv_123/messages", "body": {"text": "\0"}},
+        "forbidden_character",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_call_that_is_refused_brings_its_problem(server: Server, name: str) -> None:
+    members, code = CALLS[name]
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        problem = await talk.refused("call", **members)
+        assert problem["code"] == code
+        assert problem["instance"] == members["path"].partition("?")[0]
+        await talk.say("ping")
+        await talk.hear("pong")
+
+
+async def test_a_call_has_no_more_scopes_than_its_key(server: Server) -> None:
+    key = await server.ephemeral("acct_1", scopes=("conversation:read",))
+    async with talking(server.realtime_url, key) as talk:
+        path = "/v1/conversations/conv_123/messages"
+        problem = await talk.refused("call", method="POST", path=path, body={"text": "no"})
+        assert problem["code"] == "missing_scope"
+        assert problem["required_scopes"] == ["conversation:write"]
+        problem = await talk.refused("message.create", **message())
+        assert problem["code"] == "missing_scope"
+
+
+async def test_one_subscription_too_many_is_refused_and_the_others_stay(server: Server) -> None:
+    async with (
+        talking(server.realtime_url, server.tenant.live) as talk,
+        talking(server.realtime_url, server.tenant.live) as writer,
+    ):
+        for at in range(SUBSCRIPTIONS_MAX + 1):
+            await writer.post(f"conv_{at}", "Hello")
+        for at in range(SUBSCRIPTIONS_MAX):
+            await talk.asked("subscribe", conversation=f"conv_{at}")
+        problem = await talk.refused("subscribe", conversation=f"conv_{SUBSCRIPTIONS_MAX}")
+        assert problem["code"] == "out_of_range"
+        await talk.asked("subscribe", conversation="conv_0")
+        await writer.post("conv_0", "still there?")
+        assert (await talk.event()).event["data"]["text"] == "still there?"
+
+
+async def test_the_frame_of_an_event_is_what_every_other_door_gives(server: Server) -> None:
+    async with (
+        talking(server.realtime_url, server.tenant.live) as talk,
+        server.client(server.tenant.live) as client,
+    ):
+        posted = await talk.post("conv_123", "Hello", author=ANNA)
+        granted = await talk.asked("subscribe", conversation="conv_123", after=0)
+        assert granted["version"] == 2
+        assert granted["epoch"] == posted["epoch"]
+        assert granted["conversation"] == posted["conversation"]
+        assert granted["conversation_external_id"] == "conv_123"
+        created, said = await talk.events(2)
+        path = "/v1/conversations/conv_123/events"
+        page = await client.get(path, headers={"Accept": "application/json"})
+    assert created.event_bytes in page.text
+    assert said.event_bytes in page.text
+    assert json.loads(said.event_bytes) == page.json()["data"][1]
+    assert said.frame["conversation"] == posted["conversation"]
+    assert said.frame["epoch"] == posted["epoch"]
+    assert (created.version, said.version) == (1, 2)
+
+
+ANNA = {"type": "user", "id": "usr_anna"}

@@ -1,0 +1,1 @@
+"""Mailboxes, keys, actors and the registry that calls their turns."""

@@ -1,0 +1,1 @@
+"""Credentials: their texts, their scopes and who they stand for."""

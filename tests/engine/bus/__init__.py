@@ -1,0 +1,1 @@
+"""Followers, live and behind."""

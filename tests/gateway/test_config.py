@@ -1,0 +1,96 @@
+"""Settings: where they come from, and what production refuses."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from cyclopts import App, Parameter
+
+from gateway.config import SOURCES, Settings, UnsafeSettingsError, check_production, load
+
+DEFAULTS = Settings()
+
+
+def given_flags(*flags: str) -> Settings:
+    """Return what a command gets when it is called with ``flags``."""
+    found: list[Settings] = []
+    app = App(config=SOURCES, result_action="return_value")
+
+    @app.default
+    def keep(*, settings: Annotated[Settings, Parameter(name="*")] = DEFAULTS) -> None:
+        found.append(settings)
+
+    app(list(flags))
+    return found[0]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder without settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "HOST", "STORE", "DATA", "LOG_LEVEL"):
+        monkeypatch.delenv(f"PARLEY_{name}", raising=False)
+    return tmp_path
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load() == Settings()
+    assert given_flags() == Settings()
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_the_file(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "parley.toml").write_text('port = 1001\nhost = "10.0.0.1"\nstore = "memory"\n')
+    monkeypatch.setenv("PARLEY_PORT", "1002")
+    monkeypatch.setenv("PARLEY_HOST", "10.0.0.2")
+    found = given_flags("--port", "1003")
+    assert (found.port, found.host, found.store) == (1003, "10.0.0.2", "memory")
+    assert (load().port, load().host, load().store) == (1002, "10.0.0.2", "memory")
+
+
+def safe(folder: Path, **changes: Any) -> Settings:
+    plain = Settings(data=folder / "data", master_key_file=folder / "master.key")
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"host": "::1"},
+        {"host": "localhost"},
+        {"host": "127.8.8.8"},
+        {"host": "0.0.0.0", "trusted_proxies": ("10.0.0.1",)},  # noqa: S104 - only compared
+        {"host": "example.org", "tls_cert": Path("c.pem"), "tls_key": Path("k.pem")},
+    ],
+)
+def test_safe_settings_are_taken(changes: dict[str, object], tmp_path: Path) -> None:
+    check_production(safe(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"store": "memory"}, "memory"),
+        ({"master_key_file": None}, "master-key-file"),
+        ({"host": "0.0.0.0"}, "plain HTTP"),  # noqa: S104 - only compared
+        ({"host": "::"}, "plain HTTP"),
+        ({"host": "192.0.2.1"}, "plain HTTP"),
+        ({"host": "example.org"}, "plain HTTP"),
+        ({"host": "example.org", "tls_cert": Path("c.pem")}, "plain HTTP"),
+    ],
+)
+def test_unsafe_settings_are_refused(
+    changes: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsafeSettingsError, match=reason):
+        check_production(safe(tmp_path, **changes))
+
+
+def test_a_master_key_in_the_data_folder_is_refused(tmp_path: Path) -> None:
+    for place in ("data/master.key", "data/deep/master.key", "other/../data/master.key"):
+        with pytest.raises(UnsafeSettingsError, match="backup"):
+            check_production(safe(tmp_path, master_key_file=tmp_path / place))
+    check_production(safe(tmp_path, master_key_file=tmp_path / "data.key"))

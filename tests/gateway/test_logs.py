@@ -1,0 +1,90 @@
+"""Log lines without secrets and personal data."""
+
+import json
+import logging
+import time
+
+import pytest
+
+from engine import ids
+from engine.auth import tokens
+from gateway.logs import JsonFormatter, TextFormatter, mask
+
+SECRET = tokens.secret_key("live", b"s" * 32)
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        (f"key={SECRET}", "key=sk_live_***"),
+        (f"key={tokens.secret_key('test', b's' * 32)}", "key=sk_test_***"),
+        (f"key={tokens.secret_key('workspace', b's' * 32)}", "key=sk_admin_***"),
+        ('"ek_live_abc-DEF_123"', '"ek_live_***"'),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_***"),
+        ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer ***"),
+        ("authorization: bearer  x", "authorization: bearer  ***"),
+        ("got eyJhbGciOi.eyJzdWIi.c2lnbmF0", "got ***"),
+        ("from dev@acme.co today", "from ***@*** today"),
+        ("a.b+c@mail.example.org", "***@***"),
+        ("call +44 20 7946 0958 now", "call *** now"),
+        ("call (020)7946-0958-11", "call (***"),
+        ("tel 5551234567", "tel ***"),
+    ],
+)
+def test_secrets_and_people_are_masked(line: str, masked: str) -> None:
+    assert mask(line) == masked
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-01-18T12:34:56.789",
+        '{"time": "2026-01-18T12:34:56.789", "status": 200}',
+        f'"request_id": "{ids.type_id("req", ids.new_uuid())}"',
+        ids.type_id(ids.CONVERSATION, ids.new_uuid()),
+        '"duration_ms": 12.345678',
+        "/v1/conversations/conv_123/messages",
+        "127.0.0.1:8080",
+        "version 17 at position 4096",
+        "sk_",
+        "user at home",
+        "@decorator",
+    ],
+)
+def test_times_and_ids_stay_as_they_are(line: str) -> None:
+    assert mask(line) == line
+
+
+def record(message: str, **extra: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": "parley", "levelname": "INFO", "msg": message})
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_line_is_one_json_object_with_its_extras() -> None:
+    line = JsonFormatter().format(record("request", path="/v1/x", status=200))
+    assert "\n" not in line
+    found = json.loads(line)
+    assert (found["level"], found["message"], found["status"]) == ("info", "request", 200)
+    assert found["path"] == "/v1/x"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_nothing_goes_around_the_mask(formatter: logging.Formatter) -> None:
+    made = record(f"a {SECRET}", extra=SECRET, nested={"k": [SECRET]})
+    try:
+        raise ValueError(SECRET)  # noqa: TRY301 - a traceback with a secret in it
+    except ValueError as error:
+        made.exc_info = (type(error), error, error.__traceback__)
+    line = formatter.format(made)
+    assert SECRET not in line
+    assert SECRET[8:20] not in line
+    assert line.count("sk_live_***") >= 4
+
+
+@pytest.mark.parametrize("pattern", ["a", "a.", "a@", "sk_", "Bearer "])
+def test_a_long_line_is_masked_in_no_time(pattern: str) -> None:
+    line = pattern * (65_536 // len(pattern))
+    began = time.process_time()
+    mask(line)
+    assert time.process_time() - began < 2

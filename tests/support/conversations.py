@@ -1,0 +1,117 @@
+"""Conversations built from what has happened, and messages to decide on. No trio."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from engine.conversation.access import Viewer
+from engine.conversation.commands import ParentHeader, PostMessage
+from engine.conversation.events import Author, ConversationCreated, MessageCreated, Visibility
+from engine.conversation.state import ConversationState
+from engine.conversation.transitions import KIND, apply, decide
+from engine.feature import Payload, encode
+from engine.log.event import PUBLIC, STAFF_ONLY, Event
+from persistence.records import Stream
+
+CONVERSATION = "conv_01kapddvqjf8v8v1jt4zx8z7g0"
+CUSTOMER = Author("user", "usr_45")
+CUSTOMER_CONTACT = "usr_01kapddvqjf8v8v1jt4zx8z7g0"
+AGENT = Author("agent", "ada")
+STAFF = Viewer(staff=True)
+ITSELF = Viewer(staff=False, contact_id=CUSTOMER_CONTACT)
+
+CREATED = ConversationCreated(CONVERSATION, "conv_123", CUSTOMER, CUSTOMER_CONTACT)
+
+
+def said(text: str = "Hello", *, author: Author = CUSTOMER) -> MessageCreated:
+    """Return a public message; the customer's carry its contact."""
+    return _written(text, author, "public")
+
+
+def noted(text: str = "careful", *, author: Author = AGENT) -> MessageCreated:
+    """Return a private note."""
+    return _written(text, author, "note")
+
+
+def post(
+    viewer: Viewer = STAFF,
+    *,
+    author: Author = AGENT,
+    visibility: Visibility = "public",
+    create_as: str | None = None,
+    expected_version: int | None = None,
+    if_match: int | None = None,
+) -> PostMessage:
+    """Return the command to write a message."""
+    return PostMessage(
+        viewer=viewer,
+        author=author,
+        contact_id=CUSTOMER_CONTACT if author == CUSTOMER else None,
+        type="text",
+        text="Hello",
+        visibility=visibility,
+        metadata={},
+        create_as=create_as,
+        expected_version=expected_version,
+        if_match=if_match,
+    )
+
+
+def answering(command: PostMessage, *, note: bool) -> PostMessage:
+    """Return ``command`` as an answer to a message or a note."""
+    return replace(command, parent=ParentHeader("msg_parent", note=note))
+
+
+def given(*payloads: Payload, actor: str = "key_1") -> ConversationState:
+    """Return the state of a conversation in which ``payloads`` have happened, in this order."""
+    state: ConversationState = KIND.initial(CONVERSATION)
+    happen(state, payloads, actor=actor)
+    return state
+
+
+def happen(
+    state: ConversationState, payloads: Iterable[Payload], *, actor: str = "key_1"
+) -> list[Event]:
+    """Bring ``state`` behind ``payloads`` as its actor does, and return their events."""
+    events = []
+    for payload in payloads:
+        event = Event(
+            stream=Stream("conversation", state.name),
+            version=state.version + 1,
+            uuid=(state.version + 1).to_bytes(16),
+            type=payload.type_name,
+            schema=payload.schema,
+            time_ms=1_000 * (state.version + 1),
+            visibility=STAFF_ONLY if KIND.staff_only(payload) else PUBLIC,
+            previous_public=state.last_public_version,
+            actor=actor,
+            subject=KIND.subject(state, payload),
+            data=encode(payload),
+            payload=payload,
+        )
+        apply(state, event)
+        state.version, state.last_time_ms = event.version, event.time_ms
+        if event.visibility == PUBLIC:
+            state.last_public_version = event.version
+        events.append(event)
+    return events
+
+
+def done(
+    state: ConversationState, command: PostMessage, *, actor: str = "key_1"
+) -> tuple[Payload, ...]:
+    """Decide on ``command`` and bring ``state`` behind it."""
+    payloads = decide(state, command)
+    happen(state, payloads, actor=actor)
+    return payloads
+
+
+def _written(text: str, author: Author, visibility: Visibility) -> MessageCreated:
+    return MessageCreated(
+        conversation_id=CONVERSATION,
+        conversation_external_id="conv_123",
+        author=author,
+        contact_id=CUSTOMER_CONTACT if author == CUSTOMER else None,
+        type="text",
+        text=text,
+        visibility=visibility,
+    )
