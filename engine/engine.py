@@ -13,7 +13,7 @@ from engine.auth import tokens
 from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.auth.service import Credentials, unknown
 from engine.environment import Environment
-from engine.errors import ActorStoppedError
+from engine.errors import ActorStoppedError, WrongMasterKeyError
 from engine.limits import TOKEN_CHARACTERS_MAX
 from engine.principal import Principal
 from persistence.protocols.store import Store, Stores
@@ -68,9 +68,12 @@ class Engine:
         found = self._environments.get((workspace, name))
         if found is not None:
             return found
-        async with self._opening:
-            found = self._environments.get((workspace, name))
-            return found or await self._open(workspace, name)
+        # Whoever asked first may leave while it opens: the others still want it.
+        with trio.CancelScope(shield=True):
+            async with self._opening:
+                found = self._environments.get((workspace, name))
+                opened = found or await self._open(workspace, name)
+        return opened
 
     async def ready(self) -> bool:
         """Say whether every open store answers a read."""
@@ -149,6 +152,10 @@ class Engine:
             fresh = {WORKSPACE_KEY_SUBJECT: seal(crypto.new_key())}
             kept = await store.subject_keys.put_absent(fresh)
             wrapped = kept[WORKSPACE_KEY_SUBJECT]
-            known = crypto.unseal(self._master_key, wrapped, workspace.encode())
+            try:
+                known = crypto.unseal(self._master_key, wrapped, workspace.encode())
+            except crypto.UnsealError as error:
+                detail = f"the master key does not open the workspace {workspace}"
+                raise WrongMasterKeyError(detail) from error
             self._workspace_keys[workspace] = known
         return known

@@ -38,6 +38,10 @@ class ParleyError(Exception):
         self.members = dict(members or {})
 
 
+class WrongMasterKeyError(Exception):
+    """The master key does not open this data: it is not the one the data was made with."""
+
+
 class InvalidError(ParleyError):
     """The request can never succeed as it stands."""
 

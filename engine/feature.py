@@ -15,6 +15,10 @@ class Payload(msgspec.Struct, frozen=True):
     resource: ClassVar[str] = ""
     """Prefix of the resource that shares the event's UUID (``msg``): its id leads the data."""
 
+    def for_customers(self) -> "Payload":
+        """Return what a customer may read of it: itself, unless a kind of event says otherwise."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Feature:

@@ -26,7 +26,6 @@ from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 from gateway.realtime.dialects import json as json_dialect
 from gateway.realtime.hub import Hubs
 from gateway.realtime.session import Session
-from gateway.realtime.transport import PeerLeftError
 
 REALTIME_PATH = "/v1/realtime"
 
@@ -40,8 +39,8 @@ class QuartTransport:
 
     async def receive(self) -> bytes | str:
         """Return the next message; a peer that leaves cancels the whole connection instead."""
-        message: bytes | str = await self._socket.receive()
-        return message
+        message: bytes | str | None = await self._socket.receive()
+        return message or b""  # an empty binary message comes as None
 
     async def send(self, frames: list[bytes]) -> None:
         """Send each frame as one text message."""
@@ -52,13 +51,23 @@ class QuartTransport:
         """Close with ``code``; harmless when the peer has left."""
         try:
             await self._socket.close(code, reason)
-        except (RuntimeError, PeerLeftError):
-            return
+        except RuntimeError:
+            return  # closed before
+
+
+class App(QuartTrio):
+    """Quart, which cannot route a target without a path (``GET ?a``): that is ``/`` here."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one connection of the server."""
+        if scope.get("path") == "":
+            scope["path"] = "/"
+        await super().__call__(scope, receive, send)
 
 
 def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> QuartTrio:
     """Return the app that answers by ``dispatcher``; sockets are ended when ``stopping`` is set."""
-    app = QuartTrio("parley", static_folder=None)
+    app = App("parley", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=REQUEST_BODY_BYTES_MAX, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None
     )

@@ -56,10 +56,8 @@ class Dispatcher:
             answer = await self._answer(head, read_body, request_id)
         except ParleyError as error:
             answer = refused(error, request_id=request_id, instance=head.raw_path)
-        except Exception as error:
-            LOG.exception("a handler failed", exc_info=error, extra={"request_id": request_id})
-            failure = ParleyError("something failed on our side; it was logged")
-            answer = refused(failure, request_id=request_id, instance=head.raw_path)
+        except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
+            answer = _failed(error, request_id=request_id, instance=head.raw_path)
         _log(head, answer, request_id, began)
         extra = (("Request-Id", request_id), ("Parley-Version", API_VERSION))
         return replace(answer, headers=(*answer.headers, *extra))
@@ -80,13 +78,13 @@ class Dispatcher:
         head = Head(method, raw_path, text, headers)
         try:
             route, parameters = self.table.find(method, raw_path)
-            if "application/json" not in route.produces:
-                detail = "this route answers with a stream; subscribe, or ask for it over HTTP"
-                raise HttpError("not_acceptable", detail)
+            _check_whole(route)
             head.headers["accept"] = body.JSON
             answer = await self._perform(route, parameters, head, _already(raw), request_id, caller)
         except ParleyError as error:
             answer = refused(error, request_id=request_id, instance=raw_path)
+        except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
+            answer = _failed(error, request_id=request_id, instance=raw_path)
         return cast("Response", answer)
 
     async def caller_of(self, credential: str) -> Caller:
@@ -140,7 +138,7 @@ class Dispatcher:
             traceparent=trace.traceparent_of(head.headers),
         )
         answer: Response | Streaming
-        if caller is None:
+        if route.public or caller is None:
             answer = await cast("PublicHandler", route.handler)(self._engine, request)
         else:
             answer = await cast("Handler", route.handler)(caller, request)
@@ -161,10 +159,22 @@ def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Res
     return Response(status, document, tuple(headers), content_type=problem.CONTENT_TYPE)
 
 
+def _check_whole(route: Route) -> None:
+    if body.JSON not in route.produces:
+        detail = "this route answers with a stream; subscribe, or ask for it over HTTP"
+        raise HttpError("not_acceptable", detail)
+
+
+def _failed(error: Exception, *, request_id: str, instance: str) -> Response:
+    LOG.error("a handler failed", exc_info=error, extra={"request_id": request_id})
+    failure = ParleyError("something failed on our side; it was logged")
+    return refused(failure, request_id=request_id, instance=instance)
+
+
 async def _decoded(route: Route, head: Head, read_body: ReadBody) -> Any:
     if route.body is None:
         return None
-    media_type = body.check_content_type(head.headers)
+    media_type = body.check_content_type(head.headers, strict=route.strict_body)
     length = head.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > REQUEST_BODY_BYTES_MAX:
         raise too_large()

@@ -18,6 +18,9 @@ METADATA_BYTES_MAX = 16 * 1024
 PAGE_ITEMS_DEFAULT = 50
 PAGE_ITEMS_MAX = 200
 
+PAGE_BYTES_MAX = 512 * 1024
+"""Bytes of data after which a page ends early, and says where to go on."""
+
 PAGE_SCAN_RECORDS_MAX = 2_048
 """Records one page may look at; a page that ends early still says where to go on."""
 

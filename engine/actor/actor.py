@@ -51,6 +51,7 @@ class Actor:
         "_kind",
         "_log",
         "_now_ms",
+        "_on_drained",
         "_settled",
         "_state",
         "mailbox",
@@ -74,6 +75,7 @@ class Actor:
         self._keys = KeyMemory()
         self._confirmed = 0
         self._in_flight: deque[_Batch] = deque()
+        self._on_drained: Callable[[], None] | None = None
         self._drafts: list[Event] = []
         self._settled: list[tuple[Envelope, Outcome | ParleyError]] = []
 
@@ -111,7 +113,14 @@ class Actor:
         settled, self._settled = self._settled, []
         _refuse(settled, error)
         for envelope in self.mailbox.drain():
-            envelope.reply(error)
+            envelope.answer(error)
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once no batch is in flight: until then the log has not said all it will."""
+        if self._in_flight:
+            self._on_drained = call
+        else:
+            call()
 
     def _handle(self, envelope: Envelope) -> bool:
         """Deal with one command; say whether the turn may go on."""
@@ -121,7 +130,7 @@ class Actor:
             self._settled.append((envelope, refusal))
             return True
         except BaseException:
-            envelope.reply(ActorStoppedError("this command could not be carried out"))
+            envelope.answer(ActorStoppedError("this command could not be carried out"))
             raise
 
     def _decide(self, envelope: Envelope) -> bool:
@@ -151,7 +160,7 @@ class Actor:
         if version is None:
             return False
         if version > self._confirmed:
-            envelope.reply(
+            envelope.answer(
                 IdempotencyInProgressError("the first request with this key is still running")
             )
         else:
@@ -225,6 +234,8 @@ class Actor:
         else:
             _refuse(batch.answers, error)
             self.end(error)
+        if self._on_drained is not None and not self._in_flight:
+            self._on_drained()
 
 
 _Settled = list[tuple[Envelope, Outcome | ParleyError]]
@@ -232,9 +243,9 @@ _Settled = list[tuple[Envelope, Outcome | ParleyError]]
 
 def _tell(settled: _Settled) -> None:
     for envelope, outcome in settled:
-        envelope.reply(outcome)
+        envelope.answer(outcome)
 
 
 def _refuse(settled: _Settled, error: ParleyError) -> None:
     for envelope, _ in settled:
-        envelope.reply(error)
+        envelope.answer(error)

@@ -1,11 +1,14 @@
 """What a command carries with it, and the answers it may get."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ParleyError
 from engine.log.event import Event
+
+LOG = logging.getLogger("parley.actor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,10 @@ class Envelope:
     reply: Reply
     size: int = 256
     """Bytes it is counted with."""
+
+    def answer(self, outcome: Outcome | ParleyError) -> None:
+        """Give the asker its outcome. A door that cannot take it is logged, and harms nobody."""
+        try:
+            self.reply(outcome)
+        except Exception as error:
+            LOG.exception("an answer could not be given", exc_info=error)

@@ -6,6 +6,7 @@ a task of its own only while it must wait: to replay its stream, or for a subjec
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import trio
@@ -112,12 +113,22 @@ class Registry:
             if self._nursery is None:
                 detail = "the server is stopping; try again"
                 raise ActorStoppedError(detail)
+            before = actor
             actor = Actor(stream, self._kinds[stream.kind], self._log, self._now_ms)
             self._actors[stream] = actor
-            self._nursery.start_soon(self._rehydrate, actor)
+            if before is None:
+                self._start(actor)
+            else:  # what it has in flight may still be committed, and must be replayed too
+                before.when_drained(partial(self._start, actor))
             self._let_idle_ones_go()
         self._actors.move_to_end(stream)
         return actor
+
+    def _start(self, actor: Actor) -> None:
+        if self._nursery is None:
+            actor.end(ActorStoppedError("the server is stopping; try again"))
+        else:
+            self._nursery.start_soon(self._rehydrate, actor)
 
     def _let_idle_ones_go(self) -> None:
         """Forget the longest unused actors; their streams hold everything they knew."""

@@ -22,6 +22,7 @@ from engine.errors import (
 )
 from engine.limits import SEALED_RECEIPT_SECONDS
 from engine.log.event import Event
+from engine.log.log import store_failures
 from engine.principal import Principal
 from persistence.protocols.documents import Documents
 from persistence.records import Stream
@@ -228,7 +229,8 @@ class EphemeralKeys:
     ) -> EphemeralReceipt:
         name = "receipt:" + (origin.command_key or b"").hex()
         now_ms = self._now_ms()
-        stored = await self._documents.get(name, now_ms=now_ms)
+        with store_failures():
+            stored = await self._documents.get(name, now_ms=now_ms)
         if stored is not None:
             return _opened(stored, origin, secret)
         receipt = self._make(parent, grant)
@@ -238,9 +240,9 @@ class EphemeralKeys:
                 crypto.seal(secret, msgspec.msgpack.encode(receipt), name.encode()),
             )
         )
-        await self._documents.put_absent(
-            name, document, expires_ms=now_ms + SEALED_RECEIPT_SECONDS * 1000, now_ms=now_ms
-        )
+        expires_ms = now_ms + SEALED_RECEIPT_SECONDS * 1000
+        with store_failures():
+            await self._documents.put_absent(name, document, expires_ms=expires_ms, now_ms=now_ms)
         return receipt
 
 

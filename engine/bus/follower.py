@@ -61,7 +61,7 @@ class FeedSource:
 class Follower:
     """Hands the events of a source to a sink, from a place on."""
 
-    __slots__ = ("_newest", "_sink", "_source", "_wake", "live", "place")
+    __slots__ = ("_newest", "_page_records", "_sink", "_source", "_wake", "live", "place")
 
     def __init__(self, source: Source, sink: Sink, *, after: int, wake: Callable[[], None]) -> None:
         """Start behind ``after``, not live: ``catch_up`` makes it so.
@@ -72,6 +72,7 @@ class Follower:
         self._sink = sink
         self._wake = wake
         self._newest = 0
+        self._page_records = REPLAY_PAGE_RECORDS
         self.place = after
         self.live = False
 
@@ -99,12 +100,16 @@ class Follower:
 
         Becomes live, without a gap, when the log has nothing newer than what was heard of.
         """
-        page = await self._source.read(after=self.place, limit=REPLAY_PAGE_RECORDS)
-        for event in page:
+        limit = self._page_records
+        page = await self._source.read(after=self.place, limit=limit)
+        for taken, event in enumerate(page):
             if not self._sink(event):
+                # Large events: read next time about what there was room for.
+                self._page_records = max(1, taken)
                 return True
             self.place = self._source.place(event)
-        if len(page) == REPLAY_PAGE_RECORDS or self._newest > self.place:
+        self._page_records = min(2 * limit, REPLAY_PAGE_RECORDS)
+        if len(page) == limit or self._newest > self.place:
             return True
         self.live = True
         return False

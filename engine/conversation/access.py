@@ -76,9 +76,13 @@ def author_of(principal: Principal, wanted: Author | None) -> Author:
     if wanted is None:
         return Author("user", principal.subject)
     if wanted.type != "user" or not _may_be(principal, wanted.id):
-        detail = "this key may not write as this author"
-        raise AuthorMismatchError(detail)
+        raise author_mismatch()
     return wanted
+
+
+def author_mismatch() -> AuthorMismatchError:
+    """Return the one refusal of an author that is not the key's."""
+    return AuthorMismatchError("this key may not write as this author")
 
 
 def check_visibility(principal: Principal, visibility: str) -> None:

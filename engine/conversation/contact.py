@@ -10,18 +10,26 @@ from engine.feature import Payload
 from engine.log.event import Event
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a contact is, and since when (record time, Unix milliseconds)."""
+
+    account: str
+    time_ms: int
+
+
 @dataclass(slots=True)
 class ContactState(StreamState):
     """What the actor of one contact knows."""
 
-    account: str | None = None
+    claim: Claim | None = None
 
 
 def decide(state: ContactState, command: ClaimUser) -> tuple[Payload, ...]:
     """Return the claim; nothing if it was made before."""
-    if state.account == command.account_id:
+    if state.claim is not None and state.claim.account == command.account_id:
         return ()
-    if state.account is not None:
+    if state.claim is not None:
         detail = "this key may not write as this author"
         raise AuthorMismatchError(detail)
     return (
@@ -32,7 +40,12 @@ def decide(state: ContactState, command: ClaimUser) -> tuple[Payload, ...]:
 def apply(state: ContactState, event: Event) -> None:
     """Bring ``state`` behind ``event``, which has happened."""
     if isinstance(event.payload, UserCreated):
-        state.account = event.payload.account_id
+        state.claim = Claim(event.payload.account_id, event.time_ms)
+
+
+def claim_in(state: ContactState) -> Claim | None:
+    """Return the claim on the contact, if there is one."""
+    return state.claim
 
 
 def subject(state: ContactState, payload: Payload) -> str:  # noqa: ARG001 - a rule of Kind

@@ -47,6 +47,12 @@ class MessageCreated(Payload, frozen=True):
     parent_id: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    def for_customers(self) -> "MessageCreated":
+        """A bot's reasoning stands in its metadata, and is for staff."""
+        if self.author.type != "bot" or not self.metadata:
+            return self
+        return msgspec.structs.replace(self, metadata={})
+
 
 class UserCreated(Payload, frozen=True):
     """An account's key wrote as this customer for the first time; it owns the customer now."""

@@ -11,7 +11,7 @@ from engine.actor.registry import Registry
 from engine.conversation import access
 from engine.conversation.access import Viewer
 from engine.conversation.commands import ClaimUser, ParentHeader, PostMessage
-from engine.conversation.contact import ContactState
+from engine.conversation.contact import Claim, claim_in
 from engine.conversation.events import Author, Visibility
 from engine.conversation.state import ConversationState, ConversationView, view
 from engine.errors import BadParentError, NotFoundError
@@ -37,6 +37,8 @@ class NewMessage:
     metadata: dict[str, Any] | None = None
     expected_version: int | None = None
     if_match: int | None = None
+    size: int = 1024
+    """Bytes it is counted with while it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Contacts:
     def __init__(self, registry: Registry) -> None:
         """Ask the contact actors of ``registry``."""
         self._registry = registry
-        self._accounts: OrderedDict[str, str] = OrderedDict()
+        self._claims: OrderedDict[str, Claim] = OrderedDict()
 
     async def claim(self, contact_id: str, external_id: str | None, account: str) -> None:
         """Make the contact the account's, unless it is another's.
@@ -66,32 +68,32 @@ class Contacts:
         Raises:
             AuthorMismatchError: it belongs to another account.
         """
-        if self.knows(contact_id, account):
-            return
         stream = Stream(CONTACT, contact_id)
         await self._registry.ask(stream, ClaimUser(external_id, account), Origin(actor=account))
-        self._remember(contact_id, account)
+        await self.claim_of(contact_id)
 
     def knows(self, contact_id: str, account: str) -> bool:
         """Say whether the contact is remembered as the account's."""
-        return self._accounts.get(contact_id) == account
+        claim = self._claims.get(contact_id)
+        return claim is not None and claim.account == account
 
-    async def account_of(self, contact_id: str) -> str | None:
-        """Return the account of a contact; ``None`` while no account's key wrote as it."""
-        known = self._accounts.get(contact_id)
+    async def claim_of(self, contact_id: str) -> Claim | None:
+        """Return the claim on a contact; ``None`` while no account's key wrote as it."""
+        known = self._claims.get(contact_id)
         if known is not None:
             return known
-        question = Query(_account)
-        answer = await self._registry.ask(Stream(CONTACT, contact_id), question, Origin(actor=""))
-        account: str | None = answer.value if isinstance(answer, Answer) else None
-        if account is not None:
-            self._remember(contact_id, account)
-        return account
+        answer = await self._registry.ask(
+            Stream(CONTACT, contact_id), Query(claim_in), Origin(actor="")
+        )
+        claim: Claim | None = answer.value if isinstance(answer, Answer) else None
+        if claim is not None:
+            self._remember(contact_id, claim)
+        return claim
 
-    def _remember(self, contact_id: str, account: str) -> None:
-        self._accounts[contact_id] = account
-        while len(self._accounts) > CONTACTS_REMEMBERED:
-            self._accounts.popitem(last=False)
+    def _remember(self, contact_id: str, claim: Claim) -> None:
+        self._claims[contact_id] = claim
+        while len(self._claims) > CONTACTS_REMEMBERED:
+            self._claims.popitem(last=False)
 
 
 class Conversations:
@@ -131,12 +133,11 @@ class Conversations:
         """
         conversation_id, command = await self._prepare(principal, conversation, new)
         stream = stream_of(conversation_id)
-        size = _size(command)
         try:
-            outcome = await self._registry.ask(stream, command, origin, size=size)
+            outcome = await self._registry.ask(stream, command, origin, size=new.size)
         except NotFoundError:
             owning = await self._owning(conversation_id, command)
-            outcome = await self._registry.ask(stream, owning, origin, size=size)
+            outcome = await self._registry.ask(stream, owning, origin, size=new.size)
         return await self.receipt(conversation_id, outcome)
 
     async def tell(
@@ -154,9 +155,23 @@ class Conversations:
         """
         conversation_id, command = await self._prepare(principal, conversation, new)
         command = await self._owning_if_hidden(conversation_id, command)
-        envelope = Envelope(command, origin, reply, _size(command))
+        envelope = Envelope(command, origin, reply, new.size)
         self._registry.tell(stream_of(conversation_id), envelope)
         return conversation_id
+
+    async def writer(self, principal: Principal, wanted: Author | None) -> Author:
+        """Return who a signal is from, with the rights of a message but without a claim.
+
+        Raises:
+            AuthorMismatchError: the key may not write as ``wanted``, or has not done so yet.
+        """
+        author = access.author_of(principal, wanted)
+        if principal.account is not None and author.id != principal.subject:
+            contact_id, _ = self._ids.resolve(ids.USER, author.id)
+            claim = await self.contacts.claim_of(contact_id)
+            if claim is None or claim.account != principal.account:
+                raise access.author_mismatch()
+        return author
 
     async def receipt(self, conversation_id: str, outcome: Outcome) -> Posted:
         """Return the receipt of an outcome; a repeated command's is rebuilt from its event."""
@@ -273,15 +288,21 @@ class Conversations:
         return seen
 
     async def _owned(self, conversation_id: str, account: str) -> frozenset[str]:
-        """Return the participants that are ``account``'s though none of its keys wrote here."""
+        """Return the participants by whom ``account`` sees a conversation.
 
-        def unowned(state: ConversationState) -> list[str]:
+        They joined after the account had claimed them: a claim never opens what was said before.
+        """
+
+        def joined(state: ConversationState) -> list[tuple[str, int]]:
             people = state.participants.values()
-            return [p.contact_id for p in people if p.contact_id and p.account is None]
+            return [(p.contact_id, p.joined_ms) for p in people if p.contact_id]
 
-        contacts: list[str] = await self._question(conversation_id, unowned)
+        found: list[tuple[str, int]] = await self._question(conversation_id, joined)
+        claims = {contact: await self.contacts.claim_of(contact) for contact, _ in found}
         return frozenset(
-            [contact for contact in contacts if await self.contacts.account_of(contact) == account]
+            contact
+            for contact, since_ms in found
+            if (claim := claims[contact]) and claim.account == account and claim.time_ms < since_ms
         )
 
     async def _owning(self, conversation_id: str, command: PostMessage) -> PostMessage:
@@ -302,11 +323,12 @@ class Conversations:
         if account is None or (conversation_id, account) in self._looked:
             return command
 
-        def hidden(state: ConversationState) -> bool:
-            return state.created and not access.takes_part(state, command.viewer)
+        def look(state: ConversationState) -> tuple[bool, bool]:
+            return state.created, access.takes_part(state, command.viewer)
 
-        if await self._question(conversation_id, hidden):
-            return await self._owning(conversation_id, command)
+        created, visible = await self._question(conversation_id, look)
+        if not visible:
+            return await self._owning(conversation_id, command) if created else command
         self._looked[conversation_id, account] = None
         while len(self._looked) > CONTACTS_REMEMBERED:
             self._looked.popitem(last=False)
@@ -315,11 +337,3 @@ class Conversations:
     async def _question(self, conversation_id: str, ask: Callable[[ConversationState], Any]) -> Any:
         outcome = await self._registry.ask(stream_of(conversation_id), Query(ask), Origin(actor=""))
         return outcome.value if isinstance(outcome, Answer) else None
-
-
-def _account(state: ContactState) -> str | None:
-    return state.account
-
-
-def _size(command: PostMessage) -> int:
-    return 512 + len(command.text) + 64 * len(command.metadata)

@@ -13,6 +13,8 @@ class Participant:
     author: Author
     contact_id: str | None
     account: str | None
+    joined_ms: int
+    """When it first wrote (record time, Unix milliseconds)."""
     public: bool
     """Whether a customer may know of it: not of an agent who only left notes."""
 

@@ -125,14 +125,15 @@ def _message(state: ConversationState, command: PostMessage) -> MessageCreated:
 def _join(state: ConversationState, message: MessageCreated, event: Event) -> None:
     """Writing makes one take part; a public word makes it known to customers."""
     key = (message.author.type, message.author.id)
-    account = event.actor if event.actor.startswith(ACCOUNT_PREFIX) else None
     found = state.participants.get(key)
     if found is None:
-        public = event.visibility == PUBLIC
-        state.participants[key] = Participant(message.author, message.contact_id, account, public)
-    else:
-        found.account = found.account or account
-        found.public = found.public or event.visibility == PUBLIC
+        found = Participant(
+            message.author, message.contact_id, account=None, joined_ms=event.time_ms, public=False
+        )
+        state.participants[key] = found
+    found.public = found.public or event.visibility == PUBLIC
+    if event.actor.startswith(ACCOUNT_PREFIX):
+        found.account = found.account or event.actor
 
 
 KIND = Kind(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from engine.log.event import Event
+from engine.feature import encode
+from engine.log.event import CUSTOMER, Event
 
 _JSON = msgspec.json.Encoder()
 
@@ -18,12 +19,24 @@ def rfc3339(time_ms: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
 
 
-def data_of(event: Event) -> bytes:
-    """Return the JSON data of an event, led by the id of the resource it made, if any."""
+def rfc3339_seconds(time_s: int) -> str:
+    """Return Unix seconds as RFC 3339 in UTC with a ``Z``."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def data_of(event: Event, audience: str) -> bytes:
+    """Return the JSON data of an event, led by the id of the resource it made, if any.
+
+    As it was encoded in the event's turn, but for what a customer must not read in it.
+    """
+    data = event.data
+    if audience == CUSTOMER:
+        shown = event.payload.for_customers()
+        data = data if shown is event.payload else encode(shown)
     resource_id = event.resource_id
     if resource_id is None:
-        return event.data
-    return b'{"id":"' + resource_id.encode() + b'",' + event.data[1:]
+        return data
+    return b'{"id":"' + resource_id.encode() + b'",' + data[1:]
 
 
 def conversation_of(event: Event) -> str | None:
@@ -53,4 +66,4 @@ def render(event: Event, *, audience: str, cursor: str) -> bytes:
         "traceparent": event.traceparent,
     }
     head = f'{{"type":"{event.type}","id":"{event_id}","data":'.encode()
-    return head + data_of(event) + b"," + _JSON.encode(rest)[1:]
+    return head + data_of(event, audience) + b"," + _JSON.encode(rest)[1:]

@@ -30,15 +30,25 @@ class Positions:
         """Return the position in ``text``. Errors as :meth:`CursorMaker.parse`."""
         return self._log.cursors.parse(text, now_ms=self._now_ms())
 
-    async def in_stream(self, stream: Stream, position: Position) -> Start:
+    async def in_stream(
+        self, stream: Stream, position: Position, *, head: int, audience: str
+    ) -> Start:
         """Return the version to read behind.
 
+        Args:
+            stream: the conversation.
+            position: in any form.
+            head: the newest version that the reader may see; what lies behind it is not told.
+            audience: whose eyes the reader has.
+
         Raises:
-            BadVersionError: the stream has never had that version.
+            BadVersionError: the stream has no such version for this reader.
             BadPositionError: an event that is not here.
         """
         if isinstance(position, AtVersion):
-            return await self._version(stream, position)
+            return self._version(position, head)
+        if isinstance(position, AtEvent):
+            return Start(await self._version_of(position.uuid, stream, audience))
         start = await self.in_feed(position)
         if start.reset:
             return start
@@ -68,14 +78,20 @@ class Positions:
         """Return the newest version of a stream: read only what comes."""
         return Start(await self._log.head(stream))
 
-    async def _version(self, stream: Stream, position: AtVersion) -> Start:
+    def _version(self, position: AtVersion, head: int) -> Start:
         if position.epoch is not None and position.epoch != self._log.epoch:
             return Start(0, reset=True)
-        head = await self._log.head(stream)
         if position.version > head:
             detail = f"there is no version {position.version} yet"
             raise BadVersionError(detail)
         return Start(position.version)
+
+    async def _version_of(self, uuid: bytes, stream: Stream, audience: str) -> int:
+        event = await self._log.find(uuid)
+        if event is None or event.stream != stream or not event.seen_by(audience):
+            detail = "there is no such event here"
+            raise BadPositionError(detail)
+        return event.version
 
     async def _position_of(self, uuid: bytes) -> int:
         event = await self._log.find(uuid)

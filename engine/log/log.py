@@ -1,6 +1,7 @@
 """The log of one environment as the engine speaks to it: events in, events out (shell)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from engine.errors import OutcomeUnknownError, ParleyError, StorageError
@@ -67,10 +68,8 @@ class Log:
                     event.position = appended.position - back
             on_done(None)
 
-        try:
+        with store_failures():
             self._stored.submit([self._sealed(write) for write in writes], answered)
-        except store_errors.StoreError as error:
-            raise _translated(error) from error
 
     async def read(
         self,
@@ -86,34 +85,32 @@ class Log:
         Raises:
             StorageError: the disk does not answer.
         """
-        try:
+        with store_failures():
             records = await self._stored.read(
                 stream, after=after, before=before, limit=limit, newest_first=newest_first
             )
-        except store_errors.StoreError as error:
-            raise _translated(error) from error
-        return await self._opened(records)
+            return await self._opened(records)
 
     async def read_feed(self, *, after: int, limit: int = 256) -> list[Event]:
         """Return committed events of the environment behind a position, in order."""
-        try:
-            records = await self._feed.read_feed(after=after, limit=limit)
-        except store_errors.StoreError as error:
-            raise _translated(error) from error
-        return await self._opened(records)
+        with store_failures():
+            return await self._opened(await self._feed.read_feed(after=after, limit=limit))
 
     async def find(self, uuid: bytes) -> Event | None:
         """Return one committed event by the 16 bytes of its id."""
-        record = await self._stored.find(uuid)
-        return (await self._opened([record]))[0] if record else None
+        with store_failures():
+            record = await self._stored.find(uuid)
+            return (await self._opened([record]))[0] if record else None
 
     async def head(self, stream: Stream) -> int:
         """Return the newest committed version of a stream; 0 if it has no events."""
-        return await self._stored.head(stream)
+        with store_failures():
+            return await self._stored.head(stream)
 
     async def version_at(self, stream: Stream, position: int) -> int:
         """Return the version a stream had at a position of the environment."""
-        return await self._stored.version_at(stream, position)
+        with store_failures():
+            return await self._stored.version_at(stream, position)
 
     def committed(self) -> int:
         """Return the newest position that followers have heard of."""
@@ -127,8 +124,7 @@ class Log:
         low, high = 0, self.committed()
         while low < high:
             middle = (low + high + 1) // 2
-            (record,) = await self._feed.read_feed(after=middle - 1, limit=1)
-            if codec.head_of(record).time_ms < time_ms:
+            if await self._time_at(middle) < time_ms:
                 low = middle
             else:
                 high = middle - 1
@@ -137,9 +133,11 @@ class Log:
     async def last_time_ms(self) -> int:
         """Return the record time of the newest event; 0 for an empty log."""
         position = self.committed()
-        if not position:
-            return 0
-        (record,) = await self._feed.read_feed(after=position - 1, limit=1)
+        return await self._time_at(position) if position else 0
+
+    async def _time_at(self, position: int) -> int:
+        with store_failures():
+            (record,) = await self._feed.read_feed(after=position - 1, limit=1)
         return codec.head_of(record).time_ms
 
     def cursor_of(self, event: Event) -> str:
@@ -172,9 +170,18 @@ class Log:
         ]
 
 
+@contextmanager
+def store_failures() -> Iterator[None]:
+    """Turn what a store fails with into what an asker may be told."""
+    try:
+        yield
+    except store_errors.StoreError as error:
+        raise _translated(error) from error
+
+
 def _translated(error: store_errors.StoreError) -> ParleyError:
     if isinstance(error, store_errors.OutcomeUnknownError):
         return OutcomeUnknownError("the commit failed; repeat with the same idempotency key")
     if isinstance(error, store_errors.VersionConflictError):
         return StorageError("the stream has another writer; try again")
-    return StorageError("the store does not take writes right now; nothing was written")
+    return StorageError("the store does not answer right now; nothing was written")

@@ -9,7 +9,7 @@ from engine import ids
 from engine.auth.service import EphemeralGrant
 from engine.crypto import mac
 from engine.errors import FieldError, ForbiddenCharacterError, OutOfRangeError
-from engine.events.envelope import rfc3339
+from engine.events.envelope import rfc3339_seconds
 from engine.limits import (
     EPHEMERAL_CONVERSATIONS_MAX,
     EPHEMERAL_TTL_SECONDS_MAX,
@@ -64,7 +64,7 @@ async def create_ephemeral(caller: Caller, request: Request) -> Response:
         origin=request.origin(caller.principal, "/v1/auth/ephemeral"),
         secret=_receipt_key(caller, request),
     )
-    answer = EphemeralKey(receipt.ephemeral_key, rfc3339(receipt.expires_s * 1000))
+    answer = EphemeralKey(receipt.ephemeral_key, rfc3339_seconds(receipt.expires_s))
     headers = [("Cache-Control", "no-store")]
     if receipt.replayed:
         headers.append(("Idempotent-Replayed", "true"))

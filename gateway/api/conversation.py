@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from engine.conversation.service import Posted, stream_of
-from engine.errors import ParleyError
+from engine.errors import BadPositionError, ParleyError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.limits import REPLAY_PAGE_RECORDS
-from engine.log.cursor import AtTime, AtVersion, etag
+from engine.log.cursor import AtTime, etag
 from engine.log.event import Event
 from engine.log.log import Log
 from gateway.api.contract import JSON, NDJSON, SSE, Api, Caller, Request, Response, Route, Streaming
@@ -30,7 +30,12 @@ from gateway.api.resources import (
     page_json,
 )
 from gateway.http import paging
-from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PAGE_SCAN_RECORDS_MAX
+from gateway.limits import (
+    PAGE_BYTES_MAX,
+    PAGE_ITEMS_DEFAULT,
+    PAGE_ITEMS_MAX,
+    PAGE_SCAN_RECORDS_MAX,
+)
 from gateway.realtime.frames import event_json
 from gateway.streams.stream import HEADERS, EventStream
 from persistence.records import Stream
@@ -73,15 +78,16 @@ async def post_message(caller: Caller, request: Request) -> Response:
         posted = await conversations.post(caller.principal, name, new, origin)
     except ParleyError as error:
         raise await with_missed(caller, name, error) from error
-    return receipt(caller.environment.log, posted)
+    return receipt(caller, posted)
 
 
-def receipt(log: Log, posted: Posted) -> Response:
+def receipt(caller: Caller, posted: Posted) -> Response:
     """Return the answer to a message that is on disk."""
+    log, audience = caller.environment.log, caller.principal.audience
     headers = [("ETag", etag(log.epoch, posted.event.version))]
     if posted.replayed:
         headers.append(("Idempotent-Replayed", "true"))
-    return Response(HTTPStatus.CREATED, message_json(log, posted.event), tuple(headers))
+    return Response(HTTPStatus.CREATED, message_json(log, posted.event, audience), tuple(headers))
 
 
 async def get_conversation(caller: Caller, request: Request) -> Response:
@@ -106,14 +112,14 @@ def _is_known(request: Request, tag: str) -> bool:
 async def list_messages(caller: Caller, request: Request) -> Response:
     """Read messages in the order they were written, a page at a time."""
     query: MessagesQuery = request.query
-    stream, seen_version = await _visible_stream(caller, request)
-    tag = etag(caller.environment.log.epoch, seen_version)
+    stream, version = await _visible_stream(caller, request)
+    tag = etag(caller.environment.log.epoch, version)
     if _is_known(request, tag):
         return Response(HTTPStatus.NOT_MODIFIED, b"", (("ETag", tag),))
-    after = await _page_start(caller, request, stream, query.after, query.page)
+    after = await _page_start(caller, request, stream, version)
     before = None
     if query.before is not None:
-        before = await _before(caller, stream, query.before)
+        before = await _before(caller, stream, version, query.before)
     log, audience = caller.environment.log, caller.principal.audience
 
     def wanted(event: Event) -> bool:
@@ -122,19 +128,20 @@ async def list_messages(caller: Caller, request: Request) -> Response:
         return query.thread is None or event.payload.parent_id == query.thread
 
     found = await scan(log, stream, wanted, after=after, before=before, limit=query.limit)
-    items = [message_json(log, event) for event in found.events]
+    items = [message_json(log, event, audience) for event in found.events]
     return _page(caller, request, items, found.next, (("ETag", tag),))
 
 
 async def conversation_events(caller: Caller, request: Request) -> Response | Streaming:
     """Follow a conversation (SSE, NDJSON), or read its events a page at a time (JSON)."""
     query: EventsQuery = request.query
-    stream, _ = await _visible_stream(caller, request)
+    stream, version = await _visible_stream(caller, request)
     if request.media_type != JSON:
-        wanted = query.after or request.headers.get("last-event-id") or query.last_event_id
+        # A browser that connects again repeats the URL: the header knows better how far it was.
+        wanted = request.headers.get("last-event-id") or query.last_event_id or query.after
         environment = caller.environment
         start = (
-            await _start(caller, stream, wanted)
+            await _start(caller, stream, version, wanted)
             if wanted
             else await environment.positions.head(stream)
         )
@@ -146,7 +153,7 @@ async def conversation_events(caller: Caller, request: Request) -> Response | St
             types=TypeFilter(),
         )
         return Streaming(chunks, request.media_type, HEADERS)
-    after = await _page_start(caller, request, stream, query.after, query.page)
+    after = await _page_start(caller, request, stream, version)
     log, audience = caller.environment.log, caller.principal.audience
     found = await scan(
         log, stream, lambda e: e.seen_by(audience), after=after, before=None, limit=query.limit
@@ -172,15 +179,17 @@ async def scan(
     before: int | None,
     limit: int,
 ) -> Found:
-    """Read on behind ``after`` until ``limit`` wanted events are found, or for a bounded while."""
+    """Read on behind ``after`` until ``limit`` wanted events are found, or enough was read."""
     events: list[Event] = []
+    size = 0
     for _ in range(PAGE_SCAN_RECORDS_MAX // REPLAY_PAGE_RECORDS):
         page = await log.read(stream, after=after, before=before, limit=REPLAY_PAGE_RECORDS)
         for event in page:
             if wanted(event):
-                if len(events) == limit:
+                if len(events) == limit or size > PAGE_BYTES_MAX:
                     return Found(events, after)
                 events.append(event)
+                size += len(event.data)
             after = event.version
         if len(page) < REPLAY_PAGE_RECORDS:
             return Found(events, None)
@@ -194,28 +203,37 @@ async def _visible_stream(caller: Caller, request: Request) -> tuple[Stream, int
     return stream_of(seen.id), seen.version
 
 
-async def _start(caller: Caller, stream: Stream, text: str) -> Start:
-    positions = caller.environment.positions
-    return await positions.in_stream(stream, positions.parse(text))
-
-
-async def _before(caller: Caller, stream: Stream, text: str) -> int:
-    """Return the version to stop in front of: the event that is named is left out."""
-    positions, log = caller.environment.positions, caller.environment.log
+async def _start(caller: Caller, stream: Stream, version: int, text: str) -> Start:
+    positions, audience = caller.environment.positions, caller.principal.audience
     position = positions.parse(text)
-    if isinstance(position, AtVersion | AtTime):
-        named = await positions.in_stream(stream, position)
-        return named.after + isinstance(position, AtTime)
-    place = (await positions.in_feed(position)).after
-    return await log.version_at(stream, max(0, place - 1)) + 1
+    return await positions.in_stream(stream, position, head=version, audience=audience)
 
 
-async def _page_start(
-    caller: Caller, request: Request, stream: Stream, after: str | None, page: str | None
-) -> int:
-    if page is not None:
-        return paging.read(caller.environment.page_key, page, query=_identity(caller, request))
-    return (await _start(caller, stream, after)).after if after else 0
+async def _before(caller: Caller, stream: Stream, version: int, text: str) -> int:
+    """Return the version to stop in front of: the event that is named is left out."""
+    start = await _start(caller, stream, version, text)
+    position = caller.environment.positions.parse(text)
+    _check_epoch(start)
+    return start.after + isinstance(position, AtTime)
+
+
+async def _page_start(caller: Caller, request: Request, stream: Stream, version: int) -> int:
+    query: MessagesQuery | EventsQuery = request.query
+    if query.page is not None:
+        identity = _identity(caller, request)
+        return paging.read(caller.environment.page_key, query.page, query=identity)
+    if query.after is None:
+        return 0
+    start = await _start(caller, stream, version, query.after)
+    _check_epoch(start)
+    return start.after
+
+
+def _check_epoch(start: Start) -> None:
+    """A page has no place for a reset: say that the position is of a log that is gone."""
+    if start.reset:
+        detail = "this position is of an earlier epoch; read from the beginning"
+        raise BadPositionError(detail)
 
 
 def _page(

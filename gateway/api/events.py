@@ -35,30 +35,30 @@ class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def stream_events(caller: Caller, request: Request) -> Streaming:
     """Follow the events of the environment, or of one conversation, from a position on."""
     query: StreamQuery = request.query
-    stream = await _stream(caller, query.conversation)
+    stream, version = await _stream(caller, query.conversation)
     wanted = request.headers.get("last-event-id") or query.last_event_id or query.since
     types = type_filter((query.types or "").split(",") if query.types else (), CATALOGUE)
     chunks = EventStream(
         caller,
         request.media_type,
-        start=await _start(caller, stream, wanted),
+        start=await _start(caller, stream, version, wanted),
         stream=stream,
         types=types,
     )
     return Streaming(chunks, request.media_type, HEADERS)
 
 
-async def _stream(caller: Caller, conversation: str | None) -> Stream | None:
+async def _stream(caller: Caller, conversation: str | None) -> tuple[Stream | None, int]:
     if conversation is not None:
         seen = await caller.environment.conversations.see(caller.principal, conversation)
-        return stream_of(seen.id)
+        return stream_of(seen.id), seen.version
     if not caller.principal.staff:
         detail = "a customer's key follows one conversation: name it with conversation="
         raise ForbiddenError(detail)
-    return None
+    return None, 0
 
 
-async def _start(caller: Caller, stream: Stream | None, wanted: str | None) -> Start:
+async def _start(caller: Caller, stream: Stream | None, version: int, wanted: str | None) -> Start:
     environment = caller.environment
     if wanted is None:
         if stream is None:
@@ -66,7 +66,10 @@ async def _start(caller: Caller, stream: Stream | None, wanted: str | None) -> S
         return await environment.positions.head(stream)
     position = environment.positions.parse(wanted)
     if stream is not None:
-        return await environment.positions.in_stream(stream, position)
+        audience = caller.principal.audience
+        return await environment.positions.in_stream(
+            stream, position, head=version, audience=audience
+        )
     return await environment.positions.in_feed(position)
 
 

@@ -16,10 +16,11 @@ from engine.errors import (
 )
 from engine.limits import MESSAGE_DATA_BYTES_MAX, MESSAGE_TEXT_BYTES_MAX, MISSED_EVENTS_MAX
 from engine.log.cursor import AtVersion
+from engine.log.event import Event
 from gateway.api.contract import Caller
 from gateway.api.resources import MessageBody
 from gateway.http.problem import HttpError
-from gateway.limits import METADATA_BYTES_MAX
+from gateway.limits import METADATA_BYTES_MAX, PAGE_BYTES_MAX
 from gateway.realtime.frames import event_json
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -39,10 +40,11 @@ def new_message(body: MessageBody, *, if_match: int | None = None) -> NewMessage
     """
     text = body.text.encode()
     metadata = msgspec.json.encode(body.metadata) if body.metadata else b""
+    size = len(msgspec.json.encode(body))
     if (
         len(text) > MESSAGE_TEXT_BYTES_MAX
         or len(metadata) > METADATA_BYTES_MAX
-        or len(msgspec.json.encode(body)) > MESSAGE_DATA_BYTES_MAX
+        or size > MESSAGE_DATA_BYTES_MAX
     ):
         detail = (
             f"a message has at most {MESSAGE_TEXT_BYTES_MAX} bytes of text, "
@@ -60,6 +62,7 @@ def new_message(body: MessageBody, *, if_match: int | None = None) -> NewMessage
         metadata=body.metadata,
         expected_version=body.expected_version,
         if_match=if_match,
+        size=512 + size,
     )
 
 
@@ -93,18 +96,30 @@ async def with_missed(caller: Caller, conversation: str, error: ParleyError) -> 
     environment, audience = caller.environment, caller.principal.audience
     current = await environment.conversations.see(caller.principal, conversation)
     error.members["current_version"] = current.version
-    page = await environment.log.read(
-        stream_of(current.id), after=error.seen, limit=MISSED_EVENTS_MAX + 1
-    )
-    seen = [event for event in page[:MISSED_EVENTS_MAX] if event.seen_by(audience)]
+    stream = stream_of(current.id)
+    page = await environment.log.read(stream, after=error.seen, limit=MISSED_EVENTS_MAX + 1)
+    visible = [event for event in page if event.seen_by(audience)]
+    missed = _first_of(visible)
     error.members["missed"] = [
-        msgspec.Raw(event_json(environment.log, event, audience)) for event in seen
+        msgspec.Raw(event_json(environment.log, event, audience)) for event in missed
     ]
-    if len(page) > MISSED_EVENTS_MAX:
-        after = page[MISSED_EVENTS_MAX - 1].version
+    if len(missed) < len(visible) or len(page) > MISSED_EVENTS_MAX:
+        after = missed[-1].version if missed else error.seen
         path = f"/v1/conversations/{quote(current.id)}/events?after={after}"
         error.members["missed_next"] = path
     return error
+
+
+def _first_of(events: list[Event]) -> list[Event]:
+    """Return the events that an error may carry: at most 100, and a bounded number of bytes."""
+    size = 0
+    first: list[Event] = []
+    for event in events[:MISSED_EVENTS_MAX]:
+        size += len(event.data)
+        if first and size > PAGE_BYTES_MAX:
+            break
+        first.append(event)
+    return first
 
 
 def _check_text(body: MessageBody) -> None:

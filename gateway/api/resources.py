@@ -104,7 +104,7 @@ class EventPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-def message_json(log: Log, event: Event) -> bytes:
+def message_json(log: Log, event: Event, audience: str) -> bytes:
     """Return a message's JSON: the event's data with its place spliced behind it."""
     place = {
         "version": event.version,
@@ -113,7 +113,7 @@ def message_json(log: Log, event: Event) -> bytes:
         "event_id": event.id,
         "created_at": rfc3339(event.time_ms),
     }
-    return data_of(event)[:-1] + b"," + msgspec.json.encode(place)[1:]
+    return data_of(event, audience)[:-1] + b"," + msgspec.json.encode(place)[1:]
 
 
 def conversation_json(log: Log, seen: ConversationView) -> bytes:

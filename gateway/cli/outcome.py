@@ -3,21 +3,23 @@
 import sys
 from collections.abc import Callable
 
+from engine.errors import WrongMasterKeyError
 from gateway.config import UnsafeSettingsError
 from persistence.errors import StoreError
 
 FAILED = 1
+MENDABLE = (UnsafeSettingsError, WrongMasterKeyError, StoreError, OSError)
 
 
 def guarded(command: Callable[[], None]) -> int:
     """Run ``command``; turn what people can mend into one clear line, and an exit status."""
     try:
         command()
-    except (UnsafeSettingsError, StoreError, OSError) as error:
+    except MENDABLE as error:
         print(f"parley: {error}", file=sys.stderr)
         return FAILED
     except BaseExceptionGroup as group:
-        mendable, rest = group.split((UnsafeSettingsError, StoreError, OSError))
+        mendable, rest = group.split(MENDABLE)
         if rest is not None or mendable is None:
             raise
         print(f"parley: {_first(mendable)}", file=sys.stderr)

@@ -38,8 +38,8 @@ _VALUE = re.compile(r"(?<=Invalid enum value) .*", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"Expected `[^`]*` (?:[<>]=?|of length|matching|that's)|Invalid enum")
 
 
-def check_content_type(headers: dict[str, str]) -> str:
-    """Return the media type of a request's body.
+def check_content_type(headers: dict[str, str], *, strict: bool = False) -> str:
+    """Return the media type of a request's body; where it is ``strict``, that is JSON.
 
     Raises:
         HttpError: ``unsupported_media_type``: not JSON or MessagePack, another charset, or packed.
@@ -49,8 +49,10 @@ def check_content_type(headers: dict[str, str]) -> str:
         raise HttpError("unsupported_media_type", detail)
     kind, _, rest = headers.get("content-type", "").partition(";")
     parameters = rest.replace(" ", "").replace('"', "").lower()
-    if kind.strip().lower() not in {JSON, MSGPACK} or parameters not in {"", "charset=utf-8"}:
-        detail = "send Content-Type: application/json (UTF-8) or application/msgpack"
+    # Only JSON can be searched for members that stand twice.
+    known = {JSON} if strict else {JSON, MSGPACK}
+    if kind.strip().lower() not in known or parameters not in {"", "charset=utf-8"}:
+        detail = f"send Content-Type: {' or '.join(sorted(known))}, in UTF-8"
         raise HttpError("unsupported_media_type", detail)
     return kind.strip().lower()
 

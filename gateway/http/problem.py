@@ -116,7 +116,7 @@ PROBLEMS: dict[str, Problem] = {
     "overloaded": Problem(503, "Too much work is waiting", "Repeat it after Retry-After."),
     "actor_stopped": Problem(503, "The actor restarted", "Repeat it with the same key."),
     "storage_unavailable": Problem(
-        503, "The store takes no writes right now", "Repeat it after Retry-After."
+        503, "The store does not answer right now", "Repeat it after Retry-After."
     ),
     "outcome_unknown": Problem(
         503,

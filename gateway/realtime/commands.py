@@ -7,7 +7,6 @@ import msgspec
 import trio
 
 from engine.actor.outcome import Accepted, Outcome
-from engine.conversation import access
 from engine.conversation.events import Author
 from engine.conversation.service import Posted, stream_of
 from engine.environment import CATALOGUE
@@ -100,7 +99,7 @@ class Commands:
         environment = caller.environment
         seen = await environment.conversations.see(caller.principal, name)
         stream = stream_of(seen.id)
-        start = await self._start(frame, stream)
+        start = await self._start(frame, stream, seen.version)
         if start.reset:
             self._reset(frame, seen.id)
             return
@@ -128,7 +127,9 @@ class Commands:
         self._subscriptions.add(None, after=start.after, types=types)
         self._answers.answer("ok", frame.ref, cursor=log.cursors.make(start.after), epoch=log.epoch)
 
-    async def _start(self, frame: protocol.Subscribe, stream: Stream | None) -> Start:
+    async def _start(
+        self, frame: protocol.Subscribe, stream: Stream | None, version: int = 0
+    ) -> Start:
         environment = self._caller.environment
         positions = environment.positions
         if frame.after is None:
@@ -142,7 +143,8 @@ class Commands:
             position = positions.parse(frame.after)
         if stream is None:
             return await positions.in_feed(position)
-        return await positions.in_stream(stream, position)
+        audience = self._caller.principal.audience
+        return await positions.in_stream(stream, position, head=version, audience=audience)
 
     async def _message_create(self, frame: protocol.MessageCreate) -> None:
         caller = self._caller
@@ -216,23 +218,20 @@ class Commands:
         )
         if not self._subscriptions.has(stream_of(conversation_id)):
             await caller.environment.conversations.see(caller.principal, frame.conversation)
-        wanted = Author(frame.author.type, frame.author.id) if frame.author else None
+        author = await caller.environment.conversations.writer(
+            caller.principal,
+            Author(frame.author.type, frame.author.id) if frame.author else None,
+        )
         signal = dialect.encode(
             "signal",
             {
                 "kind": "typing",
                 "conversation": conversation_id,
                 "state": frame.state,
-                "author": access.author_of(caller.principal, wanted),
+                "author": author,
             },
         )
         self._hub.signal(conversation_id, signal, sender=self)
-
-    async def _ping(self, frame: protocol.Ping) -> None:
-        self._answers.answer("pong", frame.ref)
-
-    async def _pong(self, frame: protocol.Pong) -> None:
-        """Nothing is owed for an answer."""
 
     async def _call(self, frame: protocol.Call) -> None:
         await self._unacked.acquire()

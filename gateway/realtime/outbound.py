@@ -44,7 +44,8 @@ class Outbound:
 
     def answer(self, frame: bytes) -> None:
         """Take a frame that cannot be read again from the log: an answer or a farewell."""
-        if self._bytes + len(frame) > OUTBOUND_BYTES_MAX + OUTBOUND_ANSWER_BYTES_MAX:
+        bound = OUTBOUND_BYTES_MAX + OUTBOUND_ANSWER_BYTES_MAX
+        if self._bytes and self._bytes + len(frame) > bound:
             self._overrun = True
             self.wake()
             return

@@ -3,11 +3,13 @@
 The dialogue is ``protocol``'s, the words are a dialect's, the bytes go through ``Outbound``.
 """
 
+import logging
+
 import trio
 
 from engine import ids
 from engine.errors import ParleyError
-from engine.events.envelope import rfc3339
+from engine.events.envelope import rfc3339_seconds
 from gateway.api.contract import Caller
 from gateway.dispatch import Dispatcher
 from gateway.limits import AUTH_SECONDS, HEARTBEAT_SECONDS
@@ -20,6 +22,8 @@ from gateway.realtime.outbound import ClientTooSlowError, Outbound
 from gateway.realtime.protocol import Close, Phase
 from gateway.realtime.transport import PeerLeftError, Transport
 from gateway.streams.stream import end_of
+
+LOG = logging.getLogger("parley.realtime")
 
 RESTART_RETRY_AFTER_S = 2
 
@@ -51,24 +55,32 @@ class Session:
         self._closing = (Close.NORMAL, "")
 
     async def run(self) -> None:
-        """Serve the connection until either side ends it."""
+        """Serve the connection until either side ends it; a failure ends this connection alone."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._pour, nursery)
-                nursery.start_soon(self._end_at_stop)
-                if self._caller is not None:
-                    self._begin(self._caller, nursery, ref=None)
                 try:
-                    if await self._authenticated(nursery):
-                        await self._read(nursery)
-                except PeerLeftError:
-                    nursery.cancel_scope.cancel()
-        finally:
-            self._let_go()
+                    await self._serve(nursery)
+                finally:
+                    # While the nursery is open: an answer that is still to come may start a task.
+                    self._let_go()
+        except Exception as error:
+            LOG.exception("a connection failed", exc_info=error)
+            await self._transport.close(Close.RESTART.code, "something failed on our side")
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
+        nursery.start_soon(self._pour, nursery)
+        nursery.start_soon(self._end_at_stop)
+        if self._caller is not None:
+            self._begin(self._caller, nursery, ref=None)
+        try:
+            if await self._authenticated(nursery):
+                await self._read(nursery)
+        except PeerLeftError:
+            nursery.cancel_scope.cancel()
 
     async def _authenticated(self, nursery: trio.Nursery) -> bool:
         """Read until the peer has said who it is; ``False`` when it ended or took too long."""
-        with trio.move_on_after(AUTH_SECONDS) as deadline:
+        with trio.move_on_after(AUTH_SECONDS) as deadline:  # noqa: ASYNC912 - NEW is the first phase
             while self._dialogue.phase is Phase.NEW:
                 await self._handle(await self._transport.receive(), nursery)
         if deadline.cancelled_caught:
@@ -131,7 +143,7 @@ class Session:
             subject=principal.subject,
             audience=principal.audience,
             scopes=sorted(principal.scopes),
-            expires_at=rfc3339(expires * 1000) if expires is not None else None,
+            expires_at=rfc3339_seconds(expires) if expires is not None else None,
         )
 
     def _let_go(self) -> None:
@@ -170,6 +182,10 @@ class Session:
         except ClientTooSlowError:
             self._dialogue.phase = Phase.ENDED
             self._closing = (Close.TOO_SLOW, "too slow; resume after the last version you saw")
+        except ParleyError:
+            # The log could not be read for a client that lags: it may try again from where it is.
+            self._dialogue.phase = Phase.ENDED
+            self._closing = (Close.RESTART, "the store does not answer; connect again")
         close, reason = self._closing
         with trio.move_on_after(AUTH_SECONDS):
             await self._transport.close(close.code, reason)

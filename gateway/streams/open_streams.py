@@ -9,10 +9,13 @@ class OpenStreams:
     def __init__(self) -> None:
         """Start without one."""
         self._open: dict[Outbound, None] = {}
+        self._finishing = False
 
     def add(self, outbound: Outbound) -> None:
         """Note that a stream was opened."""
         self._open[outbound] = None
+        if self._finishing:
+            outbound.finish()
 
     def discard(self, outbound: Outbound) -> None:
         """Note that it has ended; harmless when it was noted before."""
@@ -20,5 +23,6 @@ class OpenStreams:
 
     def finish(self) -> None:
         """Let every stream end as soon as what waits for it is sent; clients connect again."""
+        self._finishing = True
         for outbound in tuple(self._open):
             outbound.finish()

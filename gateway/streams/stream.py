@@ -95,8 +95,9 @@ class EventStream:
     async def __anext__(self) -> bytes:
         """Return the next bytes; end when the key has expired."""
         batch = None
-        with trio.move_on_at(self._ends_at):
-            batch = await self._outbound.take()
+        if trio.current_time() < self._ends_at:
+            with trio.move_on_at(self._ends_at):
+                batch = await self._outbound.take()
         if batch is None:
             await self.aclose()
             raise StopAsyncIteration

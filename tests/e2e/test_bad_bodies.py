@@ -138,6 +138,10 @@ def bad_types(route: Route) -> Iterator[Bad]:
 
 
 def bad_msgpack(route: Route) -> Iterator[Bad]:
+    if route.strict_body:
+        raw = msgspec.msgpack.encode(good(route))
+        yield Bad("MessagePack where members are counted", raw, MEDIA, MSGPACK)
+        return
     body = msgspec.msgpack.encode(good(route))
     extra = b"\xa5extra"
     longer = bytes([body[0] + 1]) + body[1:] + extra

@@ -206,6 +206,14 @@ async def test_refs_of_any_kind_come_back_as_they_are(server: Server) -> None:
         assert (await talk.hear())["op"] == "pong"
 
 
+async def test_the_ref_of_a_frame_that_means_nothing_comes_back_too(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        await talk.say("nonsense", ref=7)
+        assert (await talk.hear("error"))["ref"] == 7
+        await talk.say("message.create", ref=8, conversation="conv_123", message={"text": 7})
+        assert (await talk.hear("error"))["ref"] == 8
+
+
 async def test_answers_of_many_commands_in_flight_keep_their_refs(server: Server) -> None:
     async with talking(server.realtime_url, server.tenant.live) as talk:
         for at in range(200):

@@ -51,6 +51,10 @@ class Desk:
         new = NewMessage(text, author, visibility=visibility)
         return await self.environment.conversations.post(who, conversation, new, origin)
 
+    def later_than(self, event: Event) -> None:
+        """Let a millisecond pass on the record."""
+        self.environment.clock.advance_to(event.time_ms + 1)
+
     async def events(self, conversation: str = "conv_123") -> list[Event]:
         """Return what is on disk of a conversation."""
         conversation_id, _ = self.environment.conversations.resolve(self.staff, conversation)

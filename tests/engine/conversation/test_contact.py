@@ -3,7 +3,7 @@
 import pytest
 
 from engine.conversation.commands import ClaimUser
-from engine.conversation.contact import KIND, ContactState, apply, decide, subject
+from engine.conversation.contact import KIND, Claim, ContactState, apply, decide, subject
 from engine.conversation.events import UserCreated
 from engine.errors import AuthorMismatchError
 from engine.feature import Payload, encode
@@ -37,7 +37,7 @@ def claimed(payloads: tuple[Payload, ...]) -> ContactState:
 def test_the_first_account_gets_the_contact() -> None:
     payloads = decide(KIND.initial(CONTACT), ClaimUser("usr_45", "acct_1"))
     assert payloads == (UserCreated(CONTACT, "usr_45", "acct_1"),)
-    assert claimed(payloads).account == "acct_1"
+    assert claimed(payloads).claim == Claim("acct_1", 0)
     assert subject(claimed(payloads), payloads[0]) == CONTACT
     assert KIND.staff_only(payloads[0])
 
@@ -51,4 +51,4 @@ def test_another_account_never_gets_it() -> None:
     state = claimed((UserCreated(CONTACT, "usr_45", "acct_1"),))
     with pytest.raises(AuthorMismatchError):
         decide(state, ClaimUser("usr_45", "acct_2"))
-    assert state.account == "acct_1"
+    assert state.claim == Claim("acct_1", 0)

@@ -83,17 +83,27 @@ async def test_a_refused_message_claims_nobody() -> None:
         await desk.post(desk.customer("acct_3"), author=USER, conversation="conv_3")
 
 
-async def test_an_account_sees_where_its_users_wrote_by_their_own_keys() -> None:
+async def test_an_account_sees_where_its_users_write_once_they_are_its_own() -> None:
     async with opened() as desk:
-        await desk.post(desk.customer(USER.id), conversation="conv_theirs")
         account = desk.customer("acct_1")
-        with pytest.raises(NotFoundError):
-            await desk.environment.conversations.see(account, "conv_theirs")
-        await desk.post(account, author=USER, conversation="conv_ours")
+        first = await desk.post(account, author=USER, conversation="conv_ours")
+        desk.later_than(first.event)
+        await desk.post(desk.customer(USER.id), conversation="conv_theirs")
         view = await desk.environment.conversations.see(account, "conv_theirs")
         assert view.requester == USER
         posted = await desk.post(account, author=USER, conversation="conv_theirs")
         assert posted.event.version == 3
+
+
+async def test_a_claim_opens_nothing_that_was_said_before_it() -> None:
+    async with opened() as desk:
+        await desk.post(desk.customer(USER.id), conversation="conv_private")
+        account = desk.customer("acct_late")
+        await desk.post(account, author=USER, conversation="conv_ours")
+        with pytest.raises(NotFoundError):
+            await desk.environment.conversations.see(account, "conv_private")
+        with pytest.raises(NotFoundError):
+            await desk.post(account, author=USER, conversation="conv_private")
 
 
 async def test_customers_write_neither_notes_nor_as_staff() -> None:

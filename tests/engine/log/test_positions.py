@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 from engine import ids
 from engine.errors import BadPositionError, BadVersionError
 from engine.events.service import Positions, Start
-from engine.log.cursor import AtEvent, AtTime, CursorMaker
-from engine.log.event import Event
+from engine.log.cursor import AtEvent, AtTime, CursorMaker, Position
+from engine.log.event import STAFF, Event
+from persistence.records import Stream
 from tests.support.tallies import KEY, NOW_MS, Count, Tallies, tally, tallying
 
 
 def positions(tallies: Tallies) -> Positions:
     return Positions(tallies.log, lambda: tallies.now_ms)
+
+
+async def within(found: Positions, stream: Stream, position: Position) -> Start:
+    """Look in a stream as staff, who may see all of it."""
+    head = (await found.head(stream)).after
+    return await found.in_stream(stream, position, head=head, audience=STAFF)
 
 
 async def written(tallies: Tallies, steps: list[tuple[str, int]]) -> list[Event]:
@@ -44,7 +51,7 @@ async def compare_times(steps: list[tuple[str, int]]) -> None:
             assert await positions(tallies).in_feed(at) == Start(place)
             for name in "ab":
                 versions = [e.version for e in before if e.stream == tally(name)]
-                start = await positions(tallies).in_stream(tally(name), at)
+                start = await within(positions(tallies), tally(name), at)
                 assert start == Start(max(versions, default=0))
 
 
@@ -59,12 +66,21 @@ async def compare_places(steps: list[tuple[str, int]]) -> None:
         events = await written(tallies, steps)
         found = positions(tallies)
         for event in events:
-            for text in (tallies.log.cursor_of(event), event.id):
-                at = found.parse(text)
-                assert await found.in_feed(at) == Start(event.position)
-                for name in "ab":
-                    upto = [e for e in events[: event.position] if e.stream == tally(name)]
-                    assert await found.in_stream(tally(name), at) == Start(len(upto))
+            cursor = found.parse(tallies.log.cursor_of(event))
+            assert await found.in_feed(cursor) == Start(event.position)
+            assert await found.in_feed(found.parse(event.id)) == Start(event.position)
+            for name in "ab":
+                upto = [e for e in events[: event.position] if e.stream == tally(name)]
+                assert await within(found, tally(name), cursor) == Start(len(upto))
+            await compare_event(found, event)
+
+
+async def compare_event(found: Positions, event: Event) -> None:
+    at = found.parse(event.id)
+    assert await within(found, event.stream, at) == Start(event.version)
+    for other in {tally("a"), tally("b")} - {event.stream}:
+        with pytest.raises(BadPositionError):
+            await within(found, other, at)
 
 
 async def test_a_version_stands_for_itself_and_an_absent_one_is_bad() -> None:
@@ -73,10 +89,10 @@ async def test_a_version_stands_for_itself_and_an_absent_one_is_bad() -> None:
         found = positions(tallies)
         for version in range(3):
             for text in (str(version), f'"{tallies.log.epoch}.{version}"'):
-                assert await found.in_stream(tally(), found.parse(text)) == Start(version)
+                assert await within(found, tally(), found.parse(text)) == Start(version)
         for text in ("3", f"{tallies.log.epoch}.3", "9" * 15):
             with pytest.raises(BadVersionError):
-                await found.in_stream(tally(), found.parse(text))
+                await within(found, tally(), found.parse(text))
         assert await found.head(tally()) == Start(2)
         assert await found.head(tally("nobody")) == Start(0)
 
@@ -94,9 +110,9 @@ async def test_positions_of_another_epoch_start_anew() -> None:
         found = positions(tallies)
         cursor = found.parse(CursorMaker(KEY, "zzzzzzzz").make(99))
         assert await found.in_feed(cursor) == Start(0, reset=True)
-        assert await found.in_stream(tally(), cursor) == Start(0, reset=True)
+        assert await within(found, tally(), cursor) == Start(0, reset=True)
         etag = found.parse('"zzzzzzzz.99"')
-        assert await found.in_stream(tally(), etag) == Start(0, reset=True)
+        assert await within(found, tally(), etag) == Start(0, reset=True)
 
 
 async def test_a_cursor_behind_the_end_and_an_unknown_event_are_refused() -> None:

@@ -1,0 +1,1 @@
+"""Our side of the socket: how connections are accepted, guarded and ended."""

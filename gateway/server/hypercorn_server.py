@@ -1,0 +1,143 @@
+"""Hypercorn, with a guard around every connection and a deadline on every write (shell).
+
+Hypercorn parses and frames; what it cannot be told is done here: a failure of one connection ends
+that one alone, a client that does not read is cut off, and stopping waits for no client.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+from quart_trio import QuartTrio
+
+from gateway.config import Settings
+from gateway.limits import FRAME_BYTES_MAX, OUTBOUND_WRITE_SECONDS, SHUTDOWN_SECONDS
+
+LOG = logging.getLogger("parley.server")
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class HypercornServer:
+    """Accepts connections and lets Hypercorn speak on them."""
+
+    def __init__(self, app: QuartTrio, settings: Settings) -> None:
+        """Serve ``app`` on the address in ``settings``."""
+        self.config = _config(settings)
+        self.app = wrap_app(app, self.config.wsgi_max_body_size, "asgi")
+        self.context = WorkerContext(None)
+        self._settings = settings
+        self._writes: set[trio.CancelScope] = set()
+        self._ends_at = float("inf")
+
+    async def serve(
+        self, stopping: trio.Event, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until ``stopping`` is set, then for at most ``SHUTDOWN_SECONDS`` more.
+
+        ``task_status`` is told the port when connections are accepted.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        listeners = await trio.open_tcp_listeners(
+            self._settings.port, host=self._settings.host, backlog=self.config.backlog
+        )
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                serve = partial(
+                    trio.serve_listeners,
+                    self._talk,
+                    self._with_tls(listeners),
+                    handler_nursery=connections,
+                )
+                accepting.start_soon(serve)
+                task_status.started(listeners[0].socket.getsockname()[1])
+                await stopping.wait()
+                accepting.cancel_scope.cancel()
+            await self.context.terminated.set()
+            self._end_by(trio.current_time() + SHUTDOWN_SECONDS)
+            connections.cancel_scope.deadline = self._ends_at
+
+    @contextmanager
+    def write_deadline(self) -> Iterator[trio.CancelScope]:
+        """Bound one write. It is shielded, since half a frame is worse than none."""
+        deadline = min(trio.current_time() + OUTBOUND_WRITE_SECONDS, self._ends_at)
+        with trio.CancelScope(deadline=deadline, shield=True) as scope:
+            self._writes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._writes.discard(scope)
+
+    async def _talk(self, stream: Stream) -> None:
+        connection = GuardedConnection(self, stream)
+        try:
+            await connection.run()
+        except Exception as error:
+            LOG.warning("a connection failed and was closed", exc_info=error)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    def _with_tls(self, listeners: list[trio.SocketListener]) -> list[Any]:
+        context = self.config.create_ssl_context()
+        if context is None:
+            return listeners
+        return [trio.SSLListener(one, context, https_compatible=True) for one in listeners]
+
+    def _end_by(self, moment: float) -> None:
+        self._ends_at = moment
+        for scope in self._writes:
+            scope.deadline = min(scope.deadline, moment)
+
+
+class GuardedConnection(TCPServer):
+    """One connection whose writes have a deadline."""
+
+    def __init__(self, server: HypercornServer, stream: Stream) -> None:
+        """Speak on ``stream`` for ``server``."""
+        # Hypercorn asks the stream itself whether it speaks TLS, whatever its annotation says.
+        plain: Any = stream
+        super().__init__(server.app, server.config, server.context, ConnectionState({}), plain)
+        self._server = server
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send bytes, or give the client up when it takes none of them in time."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                with self._server.write_deadline() as scope:
+                    await self.stream.send_all(event.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+                return
+            if scope.cancelled_caught:
+                await trio.aclose_forcefully(self.stream)
+                await self.protocol.handle(Closed())
+
+
+def _config(settings: Settings) -> Config:
+    """Return what Hypercorn is told; everything it can bound is bounded."""
+    config = Config()
+    config.bind = []
+    config.certfile = str(settings.tls_cert) if settings.tls_cert else None
+    config.keyfile = str(settings.tls_key) if settings.tls_key else None
+    config.graceful_timeout = SHUTDOWN_SECONDS
+    config.websocket_max_message_size = FRAME_BYTES_MAX
+    # Its pings run on after their socket has gone; sessions have a heartbeat of their own.
+    config.websocket_ping_interval = None
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.loglevel = "WARNING"
+    return config
