@@ -13,11 +13,13 @@ from typing import Any
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol import ws_stream
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
+from wsproto.extensions import PerMessageDeflate
 
 from gateway.config import Settings
 from gateway.limits import FRAME_BYTES_MAX, OUTBOUND_WRITE_SECONDS, SHUTDOWN_SECONDS
@@ -125,6 +127,20 @@ class GuardedConnection(TCPServer):
             if scope.cancelled_caught:
                 await trio.aclose_forcefully(self.stream)
                 await self.protocol.handle(Closed())
+
+
+class RefusedDeflate(PerMessageDeflate):
+    """permessage-deflate that is never agreed on.
+
+    wsproto inflates a message whole before its size is looked at, so that 400 KiB on the wire would
+    become 400 MiB in memory; and Hypercorn has no switch to leave the extension out.
+    """
+
+    def accept(self, offer: str) -> None:
+        """Agree to nothing."""
+
+
+ws_stream.PerMessageDeflate = RefusedDeflate  # type: ignore[attr-defined, misc]
 
 
 def _config(settings: Settings) -> Config:

@@ -1,10 +1,14 @@
 """Who is let in by the realtime door, and in which words the others are not."""
 
+from urllib.parse import urlsplit
+
 import pytest
+import trio
 
 from gateway.limits import FRAME_BYTES_MAX, HEARTBEAT_SECONDS
 from gateway.realtime import session
 from tests.support.realtime import (
+    PATIENCE_SECONDS,
     SUBPROTOCOL,
     LineClosedError,
     TrioLine,
@@ -153,3 +157,22 @@ async def test_a_message_that_is_too_large_closes_the_socket(server: Server) -> 
         else:
             _, code = await talk.closing()
             assert code == 1009
+
+
+async def test_compression_is_never_agreed_on_so_nothing_small_becomes_huge(
+    server: Server,
+) -> None:
+    parts = urlsplit(server.url)
+    handshake = (
+        f"GET /v1/realtime HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+    )
+    stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+    async with stream:
+        await stream.send_all(handshake.encode())
+        with trio.fail_after(PATIENCE_SECONDS):
+            answer = await stream.receive_some(4096)
+    assert answer.startswith(b"HTTP/1.1 101")
+    assert b"sec-websocket-extensions" not in answer.lower()
