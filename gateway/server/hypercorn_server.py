@@ -140,7 +140,7 @@ class RefusedDeflate(PerMessageDeflate):
         """Agree to nothing."""
 
 
-ws_stream.PerMessageDeflate = RefusedDeflate  # type: ignore[attr-defined, misc]
+ws_stream.PerMessageDeflate = RefusedDeflate  # type: ignore[attr-defined]
 
 
 def _config(settings: Settings) -> Config:
