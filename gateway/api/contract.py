@@ -21,6 +21,7 @@ JSON = "application/json"
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
+HTML = "text/html"
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 

@@ -6,17 +6,24 @@ import msgspec
 
 from engine.engine import Engine
 from engine.errors import NotFoundError
-from gateway.api.contract import JSON, Api, Request, Response, Route
+from gateway.api.contract import HTML, JSON, Api, Request, Response, Route
 from gateway.http import openapi, problem
 from gateway.http.problem import HttpError
-
-HTML = "text/html"
 
 
 class Health(msgspec.Struct, frozen=True):
     """Whether the process lives."""
 
     status: str
+
+
+class ProblemCode(msgspec.Struct, frozen=True):
+    """What a code means, for programs; people get a page."""
+
+    code: str
+    title: str
+    status: int
+    advice: str
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -63,6 +70,10 @@ async def problem_page(engine: Engine, request: Request) -> Response:  # noqa: A
     code = request.parameters["code"]
     if code not in problem.PROBLEMS:
         raise NotFoundError("there is no problem of that name")
+    if request.media_type == JSON:
+        known = problem.PROBLEMS[code]
+        told = ProblemCode(code, known.title, known.status, known.advice)
+        return Response(HTTPStatus.OK, msgspec.json.encode(told))
     return Response(
         HTTPStatus.OK, problem.page(code).encode(), content_type=f"{HTML}; charset=utf-8"
     )
@@ -117,8 +128,8 @@ API = Api(
             summary="What a problem means, and what to do",
             handler=problem_page,
             public=True,
-            response=str,
-            produces=(HTML,),
+            response=ProblemCode,
+            produces=(HTML, JSON),
         ),
     ),
 )

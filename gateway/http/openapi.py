@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.contract import JSON, Api, Route
+from gateway.api.contract import HTML, JSON, Api, Route
 from gateway.http.problem import CONTENT_TYPE, PROBLEMS
 from gateway.http.query import Nothing
 
@@ -154,7 +154,10 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         str(route.status): {
             "description": route.summary,
             "headers": {"Request-Id": {"schema": {"type": "string"}}},
-            "content": {kind: {"schema": answer} for kind in route.produces},
+            "content": {
+                kind: {"schema": {"type": "string"} if kind == HTML else answer}
+                for kind in route.produces
+            },
         }
     }
     for code in _codes(route):
