@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ws_stream
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -111,9 +111,21 @@ class GuardedConnection(TCPServer):
         plain: Any = stream
         super().__init__(server.app, server.config, server.context, ConnectionState({}), plain)
         self._server = server
+        self._open = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Speak until either side ends the connection."""
+        with self._open:
+            await super().run()
 
     async def protocol_send(self, event: Event) -> None:
         """Send bytes, or give the client up when it takes none of them in time."""
+        if isinstance(event, Updated):
+            # The task that waits while a connection is idle is started by the answer that made it
+            # so; without the shield it would be cancelled with that answer, and nothing would wait.
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
+            return
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -122,11 +134,18 @@ class GuardedConnection(TCPServer):
                 with self._server.write_deadline() as scope:
                     await self.stream.send_all(event.data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.protocol.handle(Closed())
+                await self._give_up()
                 return
             if scope.cancelled_caught:
-                await trio.aclose_forcefully(self.stream)
-                await self.protocol.handle(Closed())
+                await self._give_up()
+
+    async def _give_up(self) -> None:
+        """End all of the connection; Hypercorn may wait inside of it for what comes no more."""
+        try:
+            await trio.aclose_forcefully(self.stream)
+            await self.protocol.handle(Closed())
+        finally:
+            self._open.cancel()
 
 
 class RefusedDeflate(PerMessageDeflate):

@@ -242,16 +242,22 @@ async def test_an_event_id_that_is_stored_is_never_stored_again(store: Store) ->
 
 async def test_too_many_rows_waiting_is_busy_until_they_are_committed(store: Store) -> None:
     heard = Heard()
+    all_taken = trio.Event()
     writes = PENDING_ROWS_MAX // DRAFTS_PER_WRITE_MAX
+
+    def taken(answer: tuple[Appended, ...] | Exception) -> None:
+        heard.calls.append(("taken", answer))
+        if len(heard.names) == writes:
+            all_taken.set()
+
     for number in range(writes):
         full = StreamWrite(stream(f"s{number}"), 0, drafts(DRAFTS_PER_WRITE_MAX))
-        store.log.submit([full], heard.receipt("taken"))
+        store.log.submit([full], taken)
 
     with pytest.raises(StoreBusyError):
         store.log.submit([write("a", 0)], heard.receipt("refused"))
 
-    while len(heard.names) < writes:
-        await trio.lowlevel.checkpoint()
+    await all_taken.wait()
     assert await store.log.append([write("a", 0)]) == (
         Appended(stream("a"), 1, PENDING_ROWS_MAX + 1),
     )

@@ -75,7 +75,7 @@ async def ask(server: Server, example: Curl) -> Any:
     return answer.json()
 
 
-async def first_bytes(server: Server, example: Curl) -> str:
+async def first_bytes(example: Curl) -> str:
     """Return the first bytes of a stream that carry an event, as a socket gives them."""
     parts = urlsplit(example.url)
     head = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
@@ -98,7 +98,7 @@ async def test_the_curl_lines_of_a_page_do_what_it_says(page: Path, server: Serv
             example = curl(filled)
             if kind == "stream":
                 await say_hello(server)
-                assert '{"type":"' in await first_bytes(server, example)
+                assert '{"type":"' in await first_bytes(example)
             else:
                 answer = await ask(server, example)
         elif language == "json" and not kind:

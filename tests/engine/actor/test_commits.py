@@ -223,10 +223,11 @@ async def test_a_stream_whose_old_actor_still_commits_is_never_written_twice() -
         await wait_all_tasks_blocked()
         early = tallies.tell(Count("c", expected_version=0))
         await wait_all_tasks_blocked()
+        assert early.answers == []
         tallies.disk.release()
         await wait_all_tasks_blocked()
         assert first.versions == [1]
-        assert isinstance(early.answer, StorageError)
+        assert isinstance(early.answer, ConflictError)
         assert await tallies.texts() == ["a"]
         with trio.fail_after(5):
             assert isinstance(await tallies.ask(Count("d", expected_version=1)), Accepted)

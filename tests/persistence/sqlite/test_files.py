@@ -59,20 +59,24 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         await SqliteStores(tmp_path / "file" / "data").open()
 
 
+def modes_in(root: Path) -> dict[Path, int]:
+    """Return the permissions of a folder and of everything in it."""
+    return {path: path.stat().st_mode & 0o777 for path in (root, *root.rglob("*"))}
+
+
 async def test_only_the_owner_may_read_the_files(root: Path, stores: SqliteStores) -> None:
     old = os.umask(0)
     try:
         async with running(stores) as store:
             await store.log.append([write("a", 0)])
             await store.subject_keys.put_absent({"a": b"1"})
-            found = [root, *root.rglob("*")]
-            modes = {path: path.stat().st_mode & 0o777 for path in found}
+            modes = modes_in(root)
     finally:
         os.umask(old)
 
-    assert {*DATABASES, "LOCK", "log.db-wal", "keys.db-wal"} <= {path.name for path in found}
-    assert {modes[path] for path in found if path.suffix or path.name == "LOCK"} == {0o600}
-    assert {modes[path] for path in found if not path.suffix and path.name != "LOCK"} == {0o700}
+    assert {*DATABASES, "LOCK", "log.db-wal", "keys.db-wal"} <= {path.name for path in modes}
+    assert {modes[path] for path in modes if path.suffix or path.name == "LOCK"} == {0o600}
+    assert {modes[path] for path in modes if not path.suffix and path.name != "LOCK"} == {0o700}
 
 
 async def test_modes_that_somebody_widened_are_tightened(root: Path, stores: SqliteStores) -> None:

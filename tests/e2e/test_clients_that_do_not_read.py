@@ -1,0 +1,136 @@
+"""A client that reads nothing is cut off, is let go of, and holds no stop up."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from hypercorn.config import Config
+
+from gateway.limits import SHUTDOWN_SECONDS
+from gateway.server import hypercorn_server
+from tests.support.desks import Desk
+from tests.support.realtime import talking
+from tests.support.servers import Server, serving
+from tests.support.wire import (
+    PATIENCE_SECONDS,
+    PING,
+    SMALL_BUFFER_BYTES,
+    TEXT,
+    Wire,
+    frame,
+    handshake,
+    wired,
+)
+
+DOORS = ("requests in a row", "a stream", "a socket")
+WRITE_SECONDS = 0.5
+STOP_SECONDS = 0.5
+SLACK_SECONDS = 1.5
+"""What a slow machine may add to a stop."""
+
+REQUEST = b"GET /openapi.json HTTP/1.1\r\nHost: parley\r\n\r\n"
+MESSAGES = 160
+TEXT_BYTES = 30_000
+"""4.8 MB in all: more than the kernel keeps for one who does not read."""
+
+
+async def fill(server: Server) -> None:
+    """Write more to ``conv_123`` than fits between a server and a client."""
+
+    desk = Desk(await server.node.engine.environment(server.tenant.workspace, "live"))
+    async with trio.open_nursery() as nursery:
+        for _ in range(MESSAGES):
+            nursery.start_soon(desk.post, desk.staff, "x" * TEXT_BYTES)
+
+
+@asynccontextmanager
+async def deaf(server: Server, door: str) -> AsyncIterator[tuple[Wire, bytes]]:
+    """Ask for more than one reads at ``door``; also give what else such a client would say."""
+    key = server.tenant.live
+    async with wired(server.url, receive_buffer_bytes=SMALL_BUFFER_BYTES) as wire:
+        if door == "requests in a row":
+            yield wire, REQUEST * 20
+        elif door == "a stream":
+            line = b"GET /v1/conversations/conv_123/events?after=0 HTTP/1.1"
+            lines = (line, b"Host: parley", f"Authorization: Bearer {key}".encode())
+            await wire.send(b"\r\n".join((*lines, b"Accept: application/x-ndjson", b"", b"")))
+            yield wire, REQUEST
+        else:
+            await wire.send(handshake(key=key))
+            await wire.until(b"\r\n\r\n")
+            wanted = {"op": "subscribe", "conversation": "conv_123", "after": 0}
+            await wire.send(frame(TEXT, json.dumps(wanted).encode()))
+            yield wire, frame(PING, b"there?") * 100
+
+
+async def followers(server: Server) -> int:
+    """Return how many follow something in the live environment."""
+    await trio.lowlevel.checkpoint()
+    bus = (await server.node.engine.environment(server.tenant.workspace, "live")).bus
+    return len(bus._of_all) + sum(map(len, bus._by_stream.values()))  # noqa: SLF001
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_who_does_not_read_is_cut_off_and_let_go(
+    tmp_path: Path, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hypercorn_server, "OUTBOUND_WRITE_SECONDS", WRITE_SECONDS)
+    async with serving(tmp_path, store="memory") as server:
+        await fill(server)
+        async with deaf(server, door) as (wire, more):
+            await wire.until_blocked(more)
+            assert await followers(server) == (door != "requests in a row")
+            await wire.until_cut_off(more)
+            with trio.fail_after(PATIENCE_SECONDS):
+                while await followers(server):
+                    pass
+            async with talking(server.realtime_url, server.tenant.live) as talk:
+                await talk.post("conv_123", "the others go on")
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_who_does_not_read_holds_no_stop_up(
+    tmp_path: Path, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hypercorn_server, "SHUTDOWN_SECONDS", STOP_SECONDS)
+    async with AsyncExitStack() as clients:
+        with trio.fail_after(PATIENCE_SECONDS):
+            async with serving(tmp_path, store="memory") as server:
+                await fill(server)
+                wire, more = await clients.enter_async_context(deaf(server, door))
+                await wire.until_blocked(more)
+                began = trio.current_time()
+        assert trio.current_time() - began < STOP_SECONDS + SLACK_SECONDS
+
+
+IDLE = {
+    "one that said nothing yet": b"",
+    "one between two requests": b"GET /healthz HTTP/1.1\r\nHost: parley\r\n\r\n",
+    "one amid a request": b"GET /healthz HTTP/1.1\r\nHo",
+    "a socket that nobody uses": handshake(),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+async def test_an_idle_connection_holds_no_stop_up(tmp_path: Path, name: str) -> None:
+    async with AsyncExitStack() as clients:
+        async with serving(tmp_path, store="memory") as server:
+            wire = await clients.enter_async_context(wired(server.url))
+            await wire.send(IDLE[name])
+            await wire.heard()
+            began = trio.current_time()
+        assert trio.current_time() - began < SHUTDOWN_SECONDS / 2
+
+
+async def test_an_idle_connection_is_closed_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Config, "keep_alive_timeout", STOP_SECONDS)
+    async with serving(tmp_path, store="memory") as server, wired(server.url) as wire:
+        await wire.send(IDLE["one between two requests"])
+        await wire.until(b"}")
+        with trio.fail_after(PATIENCE_SECONDS):
+            assert await wire.stream.receive_some() == b""

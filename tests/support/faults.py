@@ -1,0 +1,53 @@
+"""Stores of which single calls fail while a test wants it: a disk that does not answer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from persistence.errors import StoreUnavailableError
+from persistence.protocols.store import Store, Stores
+
+
+class FaultyPart:
+    """A part of a store; the calls named in ``failing`` fail instead of being made."""
+
+    def __init__(self, part: Any, failing: set[str]) -> None:
+        self._part = part
+        self._failing = failing
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name in self._failing else getattr(self._part, name)
+
+    async def _fail(self, *_: Any, **__: Any) -> None:
+        message = "the disk does not answer"
+        raise StoreUnavailableError(message)
+
+
+class FaultyStore:
+    """A store whose log, feed and documents may fail."""
+
+    def __init__(self, store: Store, failing: set[str]) -> None:
+        self.log: Any = FaultyPart(store.log, failing)
+        self.feed: Any = FaultyPart(store.feed, failing)
+        self.documents: Any = FaultyPart(store.documents, failing)
+        self.subject_keys = store.subject_keys
+        self.run = store.run
+
+
+@dataclass
+class FaultyStores:
+    """Stores that work but for the calls named in ``failing``."""
+
+    stores: Stores
+    failing: set[str] = field(default_factory=set)
+
+    async def open(self) -> None:
+        await self.stores.open()
+
+    def close(self) -> None:
+        self.stores.close()
+
+    async def workspaces(self) -> list[str]:
+        return await self.stores.workspaces()
+
+    def store(self, workspace: str, environment: str) -> Store:
+        return FaultyStore(self.stores.store(workspace, environment), self.failing)
