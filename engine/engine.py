@@ -13,9 +13,10 @@ from engine.auth import tokens
 from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.auth.service import Credentials, unknown
 from engine.environment import Environment
-from engine.errors import ActorStoppedError, WrongMasterKeyError
+from engine.errors import ActorStoppedError, StorageError, WrongMasterKeyError
 from engine.limits import TOKEN_CHARACTERS_MAX
 from engine.principal import Principal
+from persistence.errors import StoreUnavailableError
 from persistence.protocols.store import Store, Stores
 
 WORKSPACE = "workspace"
@@ -72,7 +73,7 @@ class Engine:
         with trio.CancelScope(shield=True):
             async with self._opening:
                 found = self._environments.get((workspace, name))
-                opened = found or await self._open(workspace, name)
+                opened = found or await self._open_again(workspace, name)
         return opened
 
     async def ready(self) -> bool:
@@ -129,16 +130,28 @@ class Engine:
         environment = await self.environment(parent.workspace, name)
         return environment.ephemeral_keys.check(claims, signed, parent)
 
+    async def _open_again(self, workspace: str, name: str) -> Environment:
+        """Open, so that a store that is busy for a while may be asked again."""
+        try:
+            return await self._open(workspace, name)
+        except StoreUnavailableError as error:
+            detail = "the store cannot be opened right now; try again"
+            raise StorageError(detail) from error
+
     async def _open(self, workspace: str, name: str) -> Environment:
         nursery = self._nursery
         if nursery is None:
             detail = "the server is stopping; try again"
             raise ActorStoppedError(detail)
-        store = self._stores.store(workspace, name)
-        await nursery.start(store.run)
-        key = await self._workspace_key(workspace, store)
-        environment = Environment(workspace, name, store, workspace_key=key)
-        await environment.start(nursery)
+        store, running = self._stores.store(workspace, name), trio.CancelScope()
+        await nursery.start(_run_within, running, store)
+        try:
+            key = await self._workspace_key(workspace, store)
+            environment = Environment(workspace, name, store, workspace_key=key)
+            await environment.start(nursery)
+        except BaseException:
+            running.cancel()  # a store that nobody knows of would be in the way of the next try
+            raise
         if name == WORKSPACE:
             await nursery.start(self.credentials.follow, workspace, environment.bus)
         self._environments[workspace, name] = environment
@@ -159,3 +172,14 @@ class Engine:
                 raise WrongMasterKeyError(detail) from error
             self._workspace_keys[workspace] = known
         return known
+
+
+async def _run_within(  # noqa: ASYNC128 - the store calls it
+    scope: trio.CancelScope,
+    store: Store,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a store until its own scope, or the engine, is cancelled."""
+    with scope:
+        await store.run(task_status=task_status)

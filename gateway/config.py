@@ -1,12 +1,13 @@
 """Every setting, in one table: flag, then ``PARLEY_*``, then ``parley.toml``, then the default."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
+from cyclopts.validators import Number
 
 SOURCES = (
     Env("PARLEY_", command=False),
@@ -29,7 +30,10 @@ class Settings:
         Literal["sqlite", "memory"], Parameter(help="Where it is kept; memory forgets at the end.")
     ] = "sqlite"
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Parameter(help="Port to listen on; 0 takes a free one.")] = 8080
+    port: Annotated[
+        int,
+        Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lt=65536)),
+    ] = 8080
     tls_cert: Annotated[Path | None, Parameter(help="PEM file with the certificate chain.")] = None
     tls_key: Annotated[Path | None, Parameter(help="PEM file with the certificate's key.")] = None
     trusted_proxies: Annotated[
@@ -53,10 +57,13 @@ def check_tls(settings: Settings) -> None:
     """Refuse half of a TLS configuration: it would serve in plain HTTP.
 
     Raises:
-        UnsafeSettingsError: a certificate without a key, or a key without a certificate.
+        UnsafeSettingsError: a certificate without a key or the other way round, or no such file.
     """
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise UnsafeSettingsError("give both --tls-cert and --tls-key, or neither")
+    for file in (settings.tls_cert, settings.tls_key):
+        if file is not None and not file.is_file():
+            raise UnsafeSettingsError(f"there is no file {file} to speak TLS with")
 
 
 def load() -> Settings:
@@ -89,11 +96,21 @@ def check_production(settings: Settings) -> None:
         raise UnsafeSettingsError(
             "the master key lies in the data folder, so every backup would carry it; move it"
         )
+    for proxy in settings.trusted_proxies:
+        _check_network(proxy)
     if not (settings.tls or settings.trusted_proxies or _is_loopback(settings.host)):
         raise UnsafeSettingsError(
             f"{settings.host} can be reached from outside in plain HTTP: give --tls-cert and "
             "--tls-key, or name the proxies that end TLS with --trusted-proxies"
         )
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        detail = f"--trusted-proxies takes addresses or networks, and {text!r} is neither"
+        raise UnsafeSettingsError(detail) from error
 
 
 def _is_loopback(host: str) -> bool:

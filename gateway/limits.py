@@ -54,5 +54,8 @@ SUBSCRIPTIONS_MAX = 256
 RETRY_MS = 2_000
 """What an EventSource is told to wait before it connects again."""
 
+SETTLE_SECONDS = 2.0
+"""How long a stopping server waits for the answers of commands that are under way on a socket."""
+
 SHUTDOWN_SECONDS = 5.0
 """How long open connections are given when the server stops."""

@@ -3,6 +3,8 @@
 import base64
 import os
 import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from engine import crypto
@@ -34,15 +36,42 @@ def read(path: Path) -> bytes:
 
 
 def read_or_make(folder: Path) -> bytes:
-    """Return the key in a sandbox's data folder, made on first use (durably, mode 0600)."""
+    """Return the key in a sandbox's data folder, made on first use (durably, mode 0600).
+
+    Two first starts at once get the same key: the one whose file came first.
+
+    Raises:
+        UnsafeSettingsError: the folder cannot be written to, or what lies there is no key.
+    """
     path = folder / FILE_NAME
     if not path.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = path.with_suffix(".new")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _make(folder, path)
+        except OSError as error:
+            detail = f"the data folder {folder} cannot be used: {error.strerror or error}"
+            raise UnsafeSettingsError(detail) from error
+    return read(path)
+
+
+def _make(folder: Path, path: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sync(folder.parent)
+    descriptor, made = tempfile.mkstemp(prefix=FILE_NAME, dir=folder)  # made with mode 0600
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.b64encode(crypto.new_key()) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        made.rename(path)
-    return read(path)
+        with suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        Path(made).unlink()
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -90,6 +90,7 @@ def _banner(url: str, sandbox: Sandbox, settings: Settings) -> str:
         f"  Server   {url}\n"
         f"  Secret   {key}\n"
         f"  Contract {url}/openapi.json\n\n"
+        f"  Set      export URL={url} KEY={key}\n\n"
         f"  Try      {post}\n\n"
         f"  Watch    {watch}\n"
     )

@@ -5,13 +5,19 @@ import trio
 from gateway import logs
 from gateway.cli.outcome import guarded
 from gateway.compose import Node
-from gateway.config import Settings
+from gateway.config import Settings, UnsafeSettingsError
 
 
 def run(settings: Settings) -> int:
     """Make a workspace and print its three keys, the only time anybody sees them."""
     logs.set_up(settings.log_level)
-    return guarded(lambda: trio.run(_make, Node(settings)))
+
+    def make() -> None:
+        if settings.store == "memory":
+            raise UnsafeSettingsError("--store memory would forget the keys at once; use sqlite")
+        trio.run(_make, Node(settings))
+
+    return guarded(make)
 
 
 async def _make(node: Node) -> None:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Callable
 
-from engine.errors import WrongMasterKeyError
+from engine.errors import ParleyError, WrongMasterKeyError
 from gateway.config import UnsafeSettingsError
 from persistence.errors import StoreError
 
 FAILED = 1
-MENDABLE = (UnsafeSettingsError, WrongMasterKeyError, StoreError, OSError)
+MENDABLE = (UnsafeSettingsError, WrongMasterKeyError, ParleyError, StoreError, OSError)
 
 
 def guarded(command: Callable[[], None]) -> int:

@@ -18,7 +18,7 @@ from gateway.api.contract import Caller
 from gateway.api.posting import messages_path, new_message, with_missed
 from gateway.dispatch import Dispatcher
 from gateway.http import idempotency, problem
-from gateway.limits import UNACKED_COMMANDS_MAX
+from gateway.limits import SETTLE_SECONDS, UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.dialects import json as dialect
@@ -78,6 +78,12 @@ class Commands:
     def signal(self, frame: bytes) -> None:
         """Pass a signal on if there is room: it is worth nothing later."""
         self._outbound.offer(frame)
+
+    async def settle(self) -> None:
+        """Wait until every command under way is answered, at most ``SETTLE_SECONDS``."""
+        with trio.move_on_after(SETTLE_SECONDS):  # noqa: ASYNC912 - there are some to wait for
+            for _ in range(UNACKED_COMMANDS_MAX):
+                await self._unacked.acquire()
 
     def end(self) -> None:
         """Let every subscription go."""
@@ -162,7 +168,6 @@ class Commands:
         await self._unacked.acquire()
 
         def reply(outcome: Outcome | ParleyError) -> None:
-            self._unacked.release()
             self._answer_outcome(frame, conversation_id, outcome)
 
         try:
@@ -179,7 +184,10 @@ class Commands:
         """Answer at once what is at hand; what must be read again is answered by a task."""
         if isinstance(outcome, Accepted):
             self._posted(frame.ref, Posted(outcome.events[-1], replayed=False))
-        elif not self._ended:
+            self._unacked.release()
+        elif self._ended:
+            self._unacked.release()
+        else:
             self._nursery.start_soon(self._answer_later, frame, conversation_id, outcome)
 
     async def _answer_later(
@@ -194,6 +202,8 @@ class Commands:
             self._answers.refuse(frame.ref, error)
         else:
             self._posted(frame.ref, posted)
+        finally:
+            self._unacked.release()
 
     def _posted(self, ref: protocol.Ref, posted: Posted) -> None:
         event, log = posted.event, self._caller.environment.log

@@ -52,6 +52,7 @@ class Session:
         self._outbound = Outbound(heartbeat=dialect.encode("ping", {}))
         self._answers = Answers(self._outbound)
         self._commands: Commands | None = None
+        self._reading = True
         self._closing = (Close.NORMAL, "")
 
     async def run(self) -> None:
@@ -90,7 +91,7 @@ class Session:
     async def _read(self, nursery: trio.Nursery) -> None:
         while self._dialogue.phase is Phase.READY:
             raw = await self._transport.receive()
-            if self._dialogue.phase is Phase.READY:
+            if self._reading:
                 await self._handle(raw, nursery)
 
     async def _handle(self, raw: bytes | str, nursery: trio.Nursery) -> None:
@@ -155,6 +156,7 @@ class Session:
         if self._dialogue.phase is Phase.ENDED:
             return
         self._dialogue.phase = Phase.ENDED
+        self._reading = False
         self._closing = (close, reason)
         self._let_go()  # nothing that happens from now on is for this connection
         self._answers.answer(
@@ -172,7 +174,11 @@ class Session:
         self._end(Close.FORBIDDEN, "the key has expired")
 
     async def _end_at_stop(self) -> None:
+        """Take no more frames, answer the commands that are under way, and say goodbye."""
         await self._stopping.wait()
+        self._reading = False
+        if self._commands is not None:
+            await self._commands.settle()
         self._end(Close.RESTART, "the server is restarting")
 
     async def _pour(self, nursery: trio.Nursery) -> None:

@@ -63,7 +63,8 @@ class FolderLock:
             StoreUnavailableError: The folder cannot be made or written to.
         """
         try:
-            make_folder(self._folder)
+            if not self._folder.is_dir():  # one that is there may be somebody's: it keeps its mode
+                make_folder(self._folder)
             descriptor = os.open(self._folder / "LOCK", os.O_RDWR | os.O_CREAT, FILE_MODE)
         except OSError as error:
             message = f"the data folder {self._folder} cannot be used: {error.strerror}"

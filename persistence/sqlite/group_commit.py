@@ -67,7 +67,7 @@ class GroupCommit:
             while not self._writer.is_open:
                 await trio.sleep(REOPEN_PAUSE_SECONDS)
                 if self._reopen():
-                    self._feed.tell_survivors()
+                    self._tell_survivors()
 
     async def _commit_all(self) -> None:
         while self._queue:
@@ -103,12 +103,11 @@ class GroupCommit:
         """Answer everything that rested on ``batch`` and start anew from what is on disk."""
         behind = self._queue.take_all()
         with ExitStack() as calls:
-            # The last call; what was asked must be answered even if the file cannot be opened.
+            # Called last first: what was asked is answered even if the file cannot be opened.
+            calls.callback(self._tell_survivors)
             calls.callback(self._answer, batch, behind, error)
             self._writer.abandon()
-            is_open = self._reopen()
-        if is_open:
-            self._feed.tell_survivors()
+            self._reopen()
 
     def _answer(self, batch: Sequence[Submit], behind: Sequence[Submit], error: StoreError) -> None:
         why = StoreUnavailableError("the commit before this one failed; nothing was written")
@@ -117,6 +116,15 @@ class GroupCommit:
                 calls.callback(submit.on_done, why)
             for submit in reversed(batch):
                 calls.callback(submit.on_done, error)
+
+    def _tell_survivors(self) -> None:
+        """Tell what outlived its failed commit; while it cannot be read, the log stays closed."""
+        if not self._writer.is_open:
+            return
+        try:
+            self._feed.tell_survivors()
+        except StoreUnavailableError:
+            self._writer.abandon()
 
     def _reopen(self) -> bool:
         """Open the file again and forget every head; say if that was possible."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from persistence.errors import StoreUnavailableError
+from persistence.errors import StoreDamagedError, StoreUnavailableError
 from persistence.limits import ENVIRONMENT_NAME, check_environment
 from persistence.sqlite.database import DOCUMENTS, KEYS, translated
 from persistence.sqlite.documents import SqliteDocuments
@@ -21,6 +21,7 @@ from persistence.sqlite.submits import SubmitQueue
 from persistence.sqlite.writer import Writer
 
 LOG_FILE = "log.db"
+KEYS_FILE = "keys.db"
 
 
 class SqliteStore:
@@ -32,7 +33,7 @@ class SqliteStore:
         self._folder = folder
         self._writer = Writer(folder / LOG_FILE)
         self._readers = Readers(folder / LOG_FILE)
-        self._keys = SerialDatabase(folder / "keys.db", KEYS)
+        self._keys = SerialDatabase(folder / KEYS_FILE, KEYS)
         self._kept = SerialDatabase(folder / "documents.db", DOCUMENTS)
         heads = Heads(lambda stream: read_head(self._readers, stream))
         queue = SubmitQueue()
@@ -64,7 +65,13 @@ class SqliteStore:
     def _open(self) -> None:
         with translated(f"the folder {self._folder} cannot be made"):
             make_folder(self._folder)
+        log, keys = self._folder / LOG_FILE, self._folder / KEYS_FILE
+        had_keys = keys.exists()
+        if had_keys and not log.exists():
+            raise _torn_apart(kept=keys, missing=log)
         self._commits.open()
+        if self.feed.committed() and not had_keys:
+            raise _torn_apart(kept=log, missing=keys)
         self.log.begin(self._writer.epoch())
         self._readers.open()
         self._keys.open()
@@ -134,3 +141,9 @@ class SqliteStores:
     def end(self, folder: Path) -> None:
         """Note that the store in ``folder`` has stopped."""
         self._running.discard(folder)
+
+
+def _torn_apart(*, kept: Path, missing: Path) -> StoreDamagedError:
+    """Return the refusal of half a store: no key, and no log, comes again by itself."""
+    message = f"{kept} is there but {missing.name} is not: put it back beside it"
+    return StoreDamagedError(message)

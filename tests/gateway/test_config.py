@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from cyclopts import App, Parameter
 
-from gateway.config import SOURCES, Settings, UnsafeSettingsError, check_production, load
+from gateway.config import SOURCES, Settings, UnsafeSettingsError, check_production, check_tls, load
 
 DEFAULTS = Settings()
 
@@ -94,3 +94,23 @@ def test_a_master_key_in_the_data_folder_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UnsafeSettingsError, match="backup"):
             check_production(safe(tmp_path, master_key_file=tmp_path / place))
     check_production(safe(tmp_path, master_key_file=tmp_path / "data.key"))
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(SystemExit):
+        given_flags("--port", port)
+
+
+def test_a_proxy_is_an_address_or_a_network(tmp_path: Path) -> None:
+    outside = replace(DEFAULTS, host="0.0.0.0", master_key_file=tmp_path / "key")  # noqa: S104
+    for proxies in (("no",), ("10.0.0.1", "proxy.example")):
+        with pytest.raises(UnsafeSettingsError, match="trusted-proxies"):
+            check_production(replace(outside, trusted_proxies=proxies))
+    check_production(replace(outside, trusted_proxies=("10.0.0.1", "192.168.0.0/16")))
+
+
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "cert.pem"
+    with pytest.raises(UnsafeSettingsError, match=str(missing)):
+        check_tls(replace(DEFAULTS, tls_cert=missing, tls_key=missing))

@@ -91,6 +91,22 @@ async def test_modes_that_somebody_widened_are_tightened(root: Path, stores: Sql
         assert (folder / "keys.db").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(("kept", "missing"), [("log.db", "keys.db"), ("keys.db", "log.db")])
+async def test_half_a_store_is_refused_and_told_what_is_missing(
+    root: Path, stores: SqliteStores, kept: str, missing: str
+) -> None:
+    async with running(stores) as store:
+        await store.subject_keys.put_absent({"a": b"1"})
+        await store.log.append([write("a", 0)])
+    (root / "acme" / "live" / missing).unlink()
+
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(StoreDamagedError, match=f"{kept}.*{missing}"), flatten_subgroups=True
+    ):
+        async with running(stores):
+            pass
+
+
 async def test_a_clean_end_leaves_no_write_ahead_log(root: Path, stores: SqliteStores) -> None:
     async with running(stores) as store:
         await store.log.append([write("a", 0)])
