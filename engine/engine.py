@@ -149,11 +149,11 @@ class Engine:
             key = await self._workspace_key(workspace, store)
             environment = Environment(workspace, name, store, workspace_key=key)
             await environment.start(nursery)
+            if name == WORKSPACE:
+                await nursery.start(self.credentials.follow, workspace, environment.bus)
         except BaseException:
             running.cancel()  # a store that nobody knows of would be in the way of the next try
             raise
-        if name == WORKSPACE:
-            await nursery.start(self.credentials.follow, workspace, environment.bus)
         self._environments[workspace, name] = environment
         return environment
 

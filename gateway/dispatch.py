@@ -108,7 +108,6 @@ class Dispatcher:
             credential = credential_of(head.headers)
             principal = await self._engine.authenticate(credential)
             check_environment(principal)
-            principal.require(route.scopes)
             caller = await self._caller(principal, credential)
         return await self._perform(route, parameters, head, read_body, request_id, caller)
 

@@ -82,9 +82,9 @@ class Actor:
     @property
     def idle(self) -> bool:
         """Say whether nothing waits here, so that it may be let go."""
-        if self.phase is Phase.ENDED:
-            return True
-        return self.phase is Phase.READY and not self.mailbox and not self._in_flight
+        if self._in_flight or self.mailbox:
+            return False
+        return self.phase in {Phase.READY, Phase.ENDED}
 
     def replay(self, event: Event) -> None:
         """Apply an event read from the log."""

@@ -26,6 +26,7 @@ SECRET = tokens.secret_key("live", b"s" * 32)
         ("got eyJhbGciOi.eyJzdWIi.c2lnbmF0", "got ***"),
         ("from dev@acme.co today", "from ***@*** today"),
         ("a.b+c@mail.example.org", "***@***"),
+        ("/v1/conversations/dev%40acme.co/events", "/v1/conversations/***@***/events"),
         ("call +44 20 7946 0958 now", "call *** now"),
         ("call (020)7946-0958-11", "call (***"),
         ("tel 5551234567", "tel ***"),

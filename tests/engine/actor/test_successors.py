@@ -73,3 +73,16 @@ async def test_a_command_that_was_acknowledged_meanwhile_is_known_to_the_next_ac
         assert again.answer == Replayed(1)
         assert behind.versions == [2]
         assert await tallies.texts() == ["a", "c"]
+
+
+async def test_an_actor_that_ended_amid_its_commit_is_not_forgotten_before_it() -> None:
+    async with tallying(live_actors_max=1) as tallies:
+        await ended_amid_its_commit(tallies)
+        other = tallies.tell(Query(texts_of), name="other")
+        await wait_all_tasks_blocked()
+        assert other.answers == [Answer([])]
+        question = tallies.tell(Query(texts_of))
+        await wait_all_tasks_blocked()
+        tallies.disk.release()
+        await wait_all_tasks_blocked()
+        assert question.answers == [Answer(["a"])]
