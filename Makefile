@@ -31,13 +31,15 @@ check: .venv/ok ## Lint, format, types, async rules, import contracts
 	.venv/bin/flake8 --select=ASYNC
 	.venv/bin/lint-imports
 
-bench: .venv/ok ## Run the benchmarks
+bench: .venv/bench-ok ## Run the benchmarks and write their report to bench/results
 	.venv/bin/python -m bench $(ARGS)
 
 lock: .venv/ok ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra bench --constraint requirements/dev.txt \
+		--output-file requirements/bench.txt
 
 clean: ## Remove everything that make has built
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -48,4 +50,8 @@ clean: ## Remove everything that make has built
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bench-ok: .venv/ok requirements/bench.txt
+	$(PIP) install --require-hashes --requirement requirements/bench.txt
 	@touch $@

@@ -33,8 +33,8 @@ class Node:
         self.engine = Engine(stores or _stores(settings), master_key=self.master_key)
         self.table = RouteTable(APIS)
         self.streams = OpenStreams()
-        self.dispatcher = Dispatcher(self.engine, self.table, self.streams)
         self.hubs = Hubs()
+        self.dispatcher = Dispatcher(self.engine, self.table, streams=self.streams, hubs=self.hubs)
         self.stopping = trio.Event()
         openapi.publish(APIS, version=version("parley"))
 

@@ -20,6 +20,7 @@ from gateway.http import accept, body, idempotency, problem, query, trace
 from gateway.http.authenticate import check_environment, credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX
+from gateway.realtime.hub import Hubs
 from gateway.routing import MethodNotAllowedError, RouteTable
 from gateway.streams.open_streams import OpenStreams
 
@@ -42,10 +43,13 @@ class Head:
 class Dispatcher:
     """Answers requests by the route table."""
 
-    def __init__(self, engine: Engine, table: RouteTable, streams: OpenStreams) -> None:
+    def __init__(
+        self, engine: Engine, table: RouteTable, *, streams: OpenStreams, hubs: Hubs
+    ) -> None:
         """Ask ``engine`` who asks; answer by ``table``; keep account of open ``streams``."""
         self._engine = engine
         self._streams = streams
+        self._hubs = hubs
         self.table = table
 
     async def dispatch(self, head: Head, read_body: ReadBody) -> Response | Streaming:
@@ -145,7 +149,8 @@ class Dispatcher:
 
     async def _caller(self, principal: Principal, credential: str) -> Caller:
         environment = await self._engine.environment(principal.workspace, principal.environment)
-        return Caller(principal, environment, credential, self._streams)
+        hub = self._hubs.of(principal.workspace, principal.environment)
+        return Caller(principal, environment, credential, self._streams, hub)
 
 
 def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Response:

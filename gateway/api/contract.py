@@ -15,6 +15,7 @@ from engine.environment import Environment
 from engine.principal import Principal
 from gateway.http.idempotency import origin_of
 from gateway.http.query import Nothing
+from gateway.realtime.hub import Hub
 from gateway.streams.open_streams import OpenStreams
 
 JSON = "application/json"
@@ -39,6 +40,7 @@ class Caller:
     environment: Environment
     credential: str = field(repr=False)
     streams: OpenStreams = field(repr=False)
+    hub: Hub = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Who is in which conversation right now: signals go around the log, from socket to socket."""
 
+from collections import Counter
 from typing import Protocol
 
 
@@ -40,7 +41,8 @@ class Hubs:
     """One hub per environment: two tenants' conversations never meet."""
 
     def __init__(self) -> None:
-        """Start empty."""
+        """Start empty; ``sockets`` counts the open ones by subprotocol."""
+        self.sockets: Counter[str] = Counter()
         self._hubs: dict[tuple[str, str], Hub] = {}
 
     def of(self, workspace: str, environment: str) -> Hub:

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from gateway.api.contract import NDJSON, SSE, Caller
+from gateway.realtime.hub import Hub
 from gateway.streams.open_streams import OpenStreams
 from gateway.streams.stream import EventStream
 from tests.support.desks import Desk, opened
@@ -21,7 +22,7 @@ def stream_of_a_key(desk: Desk, media_type: str) -> EventStream:
     """Follow everything with a key that ends after ``LIFETIME_SECONDS``."""
     expires_s = int(time.time()) + LIFETIME_SECONDS
     principal = replace(desk.staff, expires_s=expires_s)
-    caller = Caller(principal, desk.environment, "ek_live_x", OpenStreams())
+    caller = Caller(principal, desk.environment, "ek_live_x", OpenStreams(), Hub())
     return EventStream(caller, media_type, start=Start(0), stream=None, types=TypeFilter())
 
 
