@@ -14,9 +14,19 @@ class Payload(msgspec.Struct, frozen=True):
     schema: ClassVar[int] = 1
     resource: ClassVar[str] = ""
     """Prefix of the resource that shares the event's UUID (``msg``): its id leads the data."""
+    withdraws: ClassVar[bool] = False
+    """Whether the content of what the event is about must not be shown any more."""
 
     def for_customers(self) -> "Payload":
         """Return what a customer may read of it: itself, unless a kind of event says otherwise."""
+        return self
+
+    def about(self) -> bytes | None:
+        """Return the UUID of the earlier event this one is about, if it is about one."""
+        return None
+
+    def withdrawn(self) -> "Payload":
+        """Return what is left of it when a later event withdraws its content."""
         return self
 
 

@@ -81,8 +81,8 @@ def _check_drafts(write: StreamWrite) -> int:
 
 
 def _check_draft(draft: Draft) -> int:
-    event_id, body, _ = draft
-    if type(event_id) is not bytes or len(event_id) != EVENT_ID_BYTES:
+    event_id, body, _, about = draft
+    if not (_is_event_id(event_id) and (about is None or _is_event_id(about))):
         message = f"an event id is {EVENT_ID_BYTES} bytes"
         raise ValueError(message)
     if type(body) is not bytes or len(body) > BODY_BYTES_MAX:
@@ -91,10 +91,21 @@ def _check_draft(draft: Draft) -> int:
     return len(body)
 
 
+def _is_event_id(value: object) -> bool:
+    return type(value) is bytes and len(value) == EVENT_ID_BYTES
+
+
 def check_page(after: int, limit: int) -> None:
     """Raise ``ValueError`` unless ``after >= 0`` and ``1 <= limit <= READ_RECORDS_MAX``."""
     if after < 0 or not 1 <= limit <= READ_RECORDS_MAX:
         message = f"a page begins at 0 or later and has 1 to {READ_RECORDS_MAX} records"
+        raise ValueError(message)
+
+
+def check_event_ids(event_ids: Sequence[bytes]) -> None:
+    """Raise ``ValueError`` for more than ``READ_RECORDS_MAX`` ids, or one that is none."""
+    if len(event_ids) > READ_RECORDS_MAX or not all(map(_is_event_id, event_ids)):
+        message = f"give at most {READ_RECORDS_MAX} event ids of {EVENT_ID_BYTES} bytes"
         raise ValueError(message)
 
 

@@ -25,6 +25,9 @@ class Draft(NamedTuple):
     note: Any = None
     """An in-process value handed back with the committed record, so that listeners need not decode
     the body again. Never stored: a record read from the log has the note ``None``."""
+    about: bytes | None = None
+    """The event id of the earlier record that this one says something about, if any: what was said
+    of it later is found by it, in one indexed read."""
 
 
 class StreamWrite(NamedTuple):
@@ -55,6 +58,10 @@ class StoredRecord(NamedTuple):
     event_id: bytes
     body: bytes
     note: Any = None
+    about: bytes | None = None
+    """The event id of the earlier record that it is about."""
+    outdated: bool = False
+    """Whether, when it was read, a later record was about it, or about the same one as it."""
 
 
 def new_epoch() -> str:

@@ -193,6 +193,7 @@ class Actor:
             command_key=origin.command_key if last else None,
             fingerprint=origin.fingerprint if last else None,
             traceparent=origin.traceparent,
+            about=payload.about(),
         )
         self._apply(event)
         self._drafts.append(event)

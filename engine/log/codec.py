@@ -34,6 +34,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
     fingerprint: bytes | None = None
     causation_id: bytes | None = None
     traceparent: str | None = None
+    about: bytes | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -57,6 +58,7 @@ def to_body(event: Event, *, key: bytes, environment: str) -> bytes:
             fingerprint=event.fingerprint,
             causation_id=event.causation_id,
             traceparent=event.traceparent,
+            about=event.about,
         )
     )
 
@@ -104,6 +106,7 @@ def to_event(
         fingerprint=head.fingerprint,
         causation_id=head.causation_id,
         traceparent=head.traceparent,
+        about=head.about,
     )
 
 

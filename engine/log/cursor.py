@@ -25,7 +25,11 @@ _DURATION = re.compile(
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_TIME_LIKE = re.compile(r"\d{4}-\d\d-\d\d[Tt ].*")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
+"""RFC 3339, section 5.6: ``fromisoformat`` alone takes week dates and times without seconds too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,13 @@ class CursorMaker:
 
         Args:
             text: ``17``, ``"17"``, ``"<epoch>.17"``, ``evt_…``, ``cur_…``, an RFC 3339 time with a
-                zone, ``now``, ``now-90s`` (s, m, h, d, w) or ``now-PT1M`` (ISO 8601 duration).
+                zone, ``now``, ``now-90s`` (s, m, h, d, w) or ``now-PT1M`` (ISO 8601 duration). A
+                leap second is no time, since the log counts Unix milliseconds.
             now_ms: the environment's time, in Unix milliseconds.
 
         Raises:
             BadCursorError: a cursor that was not made here.
-            BadPositionError: none of these forms.
+            BadPositionError: none of these forms, or a moment before 1970.
         """
         if text.startswith(PREFIX):
             return self.open(text)
@@ -127,16 +132,24 @@ def _base64(text: str) -> bytes:
 
 def _time_ms(text: str, now_ms: int) -> int:
     if found := _RELATIVE.fullmatch(text):
-        return max(0, now_ms - _duration_ms(found))
-    if _TIME_LIKE.fullmatch(text):
+        return _since_1970(now_ms - _duration_ms(found))
+    if _TIME.fullmatch(text):
         try:
             moment = datetime.fromisoformat(text.upper())
         except ValueError:
-            moment = None
-        if moment and moment.tzinfo:
-            return max(0, int((moment - _UNIX_EPOCH) / _MILLISECOND))
+            detail = "there is no such day or time of day"
+            raise BadPositionError(detail) from None
+        return _since_1970((moment - _UNIX_EPOCH) // _MILLISECOND)
     detail = "a position is a version, an ETag, an event id, a cursor, an RFC 3339 time or now-1m"
     raise BadPositionError(detail)
+
+
+def _since_1970(time_ms: int) -> int:
+    """Return the moment unchanged: one before any log began is a slip of the unit, not a wish."""
+    if time_ms < 0:
+        detail = "this moment lies before 1970; check the unit"
+        raise BadPositionError(detail)
+    return time_ms
 
 
 def _duration_ms(found: re.Match[str]) -> int:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine import ids
-from engine.feature import Catalogue, Payload, decode
+from engine.feature import Catalogue, Payload, decode, encode
 from persistence.records import Stream
 
 PUBLIC = 0
@@ -17,11 +17,13 @@ class Event:
     """One fact. Made once, in its actor's turn; shared by everyone who is told of it.
 
     ``data`` is its payload as JSON, encoded once. ``position`` is 0 until it is committed.
+    ``about`` is the UUID of the earlier event it is about, if any.
     ``frames`` holds the bytes built from it, one entry a wire format and audience.
     """
 
     __slots__ = (
         "_payload",
+        "about",
         "actor",
         "catalogue",
         "causation_id",
@@ -63,6 +65,7 @@ class Event:
         fingerprint: bytes | None = None,
         causation_id: bytes | None = None,
         traceparent: str | None = None,
+        about: bytes | None = None,
     ) -> None:
         """Take every field by name; ``catalogue`` serves to decode ``data`` when it was read."""
         self.stream = stream
@@ -81,6 +84,7 @@ class Event:
         self.fingerprint = fingerprint
         self.causation_id = causation_id
         self.traceparent = traceparent
+        self.about = about
         self.catalogue = catalogue
         self.frames: dict[Any, bytes] = {}
         self._payload = payload
@@ -97,6 +101,12 @@ class Event:
             catalogue = self.catalogue or {}
             self._payload = decode(catalogue[self.type], self.data)
         return self._payload
+
+    def withdraw(self) -> None:
+        """Forget the content: a later event says that it must not be shown any more."""
+        self._payload = self.payload.withdrawn()
+        self.data = encode(self._payload)
+        self.frames.clear()
 
     @property
     def resource_id(self) -> str | None:

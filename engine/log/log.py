@@ -11,6 +11,7 @@ from engine.log.cursor import CursorMaker
 from engine.log.event import Event
 from engine.log.keyring import Keyring
 from persistence import errors as store_errors
+from persistence.limits import READ_RECORDS_MAX
 from persistence.protocols.event_log import EventLog
 from persistence.protocols.feed import Feed
 from persistence.records import Appended, Draft, StoredRecord, Stream, StreamWrite
@@ -102,6 +103,15 @@ class Log:
             record = await self._stored.find(uuid)
             return (await self._opened([record]))[0] if record else None
 
+    async def about(self, uuids: Sequence[bytes]) -> list[Event]:
+        """Return every committed event that is about one of these, in order.
+
+        Args:
+            uuids: at most ``READ_RECORDS_MAX``.
+        """
+        with store_failures():
+            return await self._opened(await self._records_about(uuids))
+
     async def head(self, stream: Stream) -> int:
         """Return the newest committed version of a stream; 0 if it has no events."""
         with store_failures():
@@ -145,7 +155,9 @@ class Log:
         return self.cursors.make(event.position)
 
     def _sealed(self, write: EventWrite) -> StreamWrite:
-        drafts = tuple(Draft(event.uuid, self._body(event), event) for event in write.events)
+        drafts = tuple(
+            Draft(event.uuid, self._body(event), event, event.about) for event in write.events
+        )
         return StreamWrite(write.stream, write.base, drafts)
 
     def _body(self, event: Event) -> bytes:
@@ -158,7 +170,7 @@ class Log:
     async def _opened(self, records: Sequence[StoredRecord]) -> list[Event]:
         heads = [codec.head_of(record) for record in records]
         keys = await self.keyring.load({head.subject for head in heads})
-        return [
+        events = [
             codec.to_event(
                 record,
                 head,
@@ -168,6 +180,30 @@ class Log:
             )
             for record, head in zip(records, heads, strict=True)
         ]
+        outdated = [event for event, record in zip(events, records, strict=True) if record.outdated]
+        if outdated:
+            await self._withdraw(outdated)
+        return events
+
+    async def _withdraw(self, outdated: Sequence[Event]) -> None:
+        """Take the content from events that a later one withdraws: no door may show it again."""
+        withdrawn_at: dict[bytes, int] = {}
+        for record in await self._records_about([event.about or event.uuid for event in outdated]):
+            if record.about and self._catalogue[codec.head_of(record).type].withdraws:
+                withdrawn_at[record.about] = record.position
+        for event in outdated:
+            if withdrawn_at.get(event.about or event.uuid, 0) > event.position:
+                event.withdraw()
+
+    async def _records_about(self, uuids: Sequence[bytes]) -> list[StoredRecord]:
+        records: list[StoredRecord] = []
+        wanted = list(dict.fromkeys(uuids))
+        while True:
+            after = records[-1].position if records else 0
+            page = await self._stored.about(wanted, after=after, limit=READ_RECORDS_MAX)
+            records += page
+            if len(page) < READ_RECORDS_MAX:
+                return records
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from persistence.limits import (
     COMMIT_ROWS_MAX,
     PENDING_BYTES_MAX,
     PENDING_ROWS_MAX,
+    check_event_ids,
     check_page,
     check_writes,
 )
@@ -218,13 +219,27 @@ class MemoryEventLog:
             for record in self._kept.of(stream)
             if record.version > after and (before is None or record.version < before)
         ]
-        return (found[::-1] if newest_first else found)[:limit]
+        page = (found[::-1] if newest_first else found)[:limit]
+        return [self._kept.seen(record) for record in page]
 
     async def find(self, event_id: bytes) -> StoredRecord | None:
         """Return the committed record of one event, or ``None``."""
         await trio.lowlevel.checkpoint()
         self._feed.check_open()
-        return self._kept.by_event.get(event_id)
+        found = self._kept.by_event.get(event_id)
+        return self._kept.seen(found) if found else None
+
+    async def about(
+        self, event_ids: Sequence[bytes], *, after: int = 0, limit: int = 256
+    ) -> list[StoredRecord]:
+        """Return committed records that are about one of the events, in position order."""
+        check_page(after, limit)
+        check_event_ids(event_ids)
+        await trio.lowlevel.checkpoint()
+        self._feed.check_open()
+        found = [record for event_id in set(event_ids) for record in self._kept.about(event_id)]
+        behind = sorted(record for record in found if record.position > after)
+        return [self._kept.seen(record) for record in behind[:limit]]
 
     async def version_at(self, stream: Stream, position: int) -> int:
         """Return the newest version of ``stream`` at or before ``position``; 0 if none."""

@@ -42,7 +42,8 @@ class MemoryFeed:
         check_page(after, limit)
         await trio.lowlevel.checkpoint()
         self.check_open()
-        return self._kept.by_position[after : after + limit]
+        page = self._kept.by_position[after : after + limit]
+        return [self._kept.seen(record) for record in page]
 
     def listen(self, on_committed: OnCommitted) -> Callable[[], None]:
         """Call ``on_committed`` with every batch from now on; return what ends it."""

@@ -12,10 +12,20 @@ class KeptRecords:
         self.by_position: list[StoredRecord] = []
         self.by_event: dict[bytes, StoredRecord] = {}
         self._by_stream: dict[Stream, list[StoredRecord]] = {}
+        self._by_about: dict[bytes, list[StoredRecord]] = {}
 
     def of(self, stream: Stream) -> list[StoredRecord]:
         """Return the records of ``stream`` in version order."""
         return self._by_stream.get(stream, [])
+
+    def about(self, event_id: bytes) -> list[StoredRecord]:
+        """Return the records that are about an event, in position order."""
+        return self._by_about.get(event_id, [])
+
+    def seen(self, record: StoredRecord) -> StoredRecord:
+        """Return ``record`` as a reader gets it now: it may have become outdated."""
+        later = self.about(record.about or record.event_id)
+        return record._replace(outdated=bool(later) and later[-1].position > record.position)
 
     def add(self, records: tuple[StoredRecord, ...]) -> None:
         """Keep ``records``, whose numbers follow the last ones."""
@@ -24,3 +34,5 @@ class KeptRecords:
             self.by_position.append(stored)
             self.by_event[record.event_id] = stored
             self._by_stream.setdefault(record.stream, []).append(stored)
+            if record.about is not None:
+                self._by_about.setdefault(record.about, []).append(stored)

@@ -80,5 +80,20 @@ class EventLog(Protocol):
     async def find(self, event_id: bytes) -> StoredRecord | None:
         """Return the committed record of one event, or ``None``."""
 
+    async def about(
+        self, event_ids: Sequence[bytes], *, after: int = 0, limit: int = 256
+    ) -> list[StoredRecord]:
+        """Return committed records that are about one of the events, in position order.
+
+        Args:
+            event_ids: at most ``READ_RECORDS_MAX``.
+            after: a position; only what lies behind it is returned.
+            limit: 1 to ``READ_RECORDS_MAX`` records.
+
+        Raises:
+            StoreUnavailableError: The disk does not answer, or the log is closed.
+            ValueError: A bound is broken.
+        """
+
     async def version_at(self, stream: Stream, position: int) -> int:
         """Return the newest version of ``stream`` at or before ``position``; 0 if there is none."""

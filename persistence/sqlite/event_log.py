@@ -1,11 +1,12 @@
 """The log of one environment in one SQLite file."""
 
+import json
 from collections.abc import Sequence
 
 import trio
 
 from persistence.errors import StoreError, StoreUnavailableError, VersionConflictError
-from persistence.limits import check_page, check_writes
+from persistence.limits import check_event_ids, check_page, check_writes
 from persistence.protocols.event_log import OnDone
 from persistence.records import Appended, StoredRecord, Stream, StreamWrite
 from persistence.sqlite.group_commit import GroupCommit
@@ -14,6 +15,7 @@ from persistence.sqlite.readers import Readers
 from persistence.sqlite.statements import (
     FIND_POSITION,
     FIND_RECORD,
+    READ_ABOUT,
     READ_HEAD,
     READ_STREAM,
     READ_STREAM_NEWEST_FIRST,
@@ -107,11 +109,23 @@ class SqliteEventLog:
     async def find(self, event_id: bytes) -> StoredRecord | None:
         """Return the committed record of one event, or ``None``."""
         await trio.lowlevel.checkpoint()
-        for position, kind, name, version, found_id, body in self._readers.look_up(
+        for position, kind, name, version, found_id, body, about, outdated in self._readers.look_up(
             FIND_RECORD, (event_id,)
         ):
-            return StoredRecord(position, Stream(kind, name), version, found_id, body)
+            stream = Stream(kind, name)
+            return StoredRecord(
+                position, stream, version, found_id, body, about=about, outdated=bool(outdated)
+            )
         return None
+
+    async def about(
+        self, event_ids: Sequence[bytes], *, after: int = 0, limit: int = 256
+    ) -> list[StoredRecord]:
+        """Return committed records that are about one of the events, in position order."""
+        check_page(after, limit)
+        check_event_ids(event_ids)
+        names = json.dumps([event_id.hex() for event_id in event_ids])
+        return await self._readers.page(READ_ABOUT, (names, after, limit))
 
     async def version_at(self, stream: Stream, position: int) -> int:
         """Return the newest version of ``stream`` at or before ``position``; 0 if none.

@@ -85,10 +85,10 @@ def _closed() -> StoreUnavailableError:
 
 
 def _unpacked(
-    page: tuple[str, str, str, str, str, bytes | None, bytes | None],
+    page: tuple[str, str, str, str, str, str, str, bytes | None, bytes | None],
 ) -> list[StoredRecord]:
     *numbers, event_ids, bodies = page
-    positions, kinds, names, versions, lengths = map(json.loads, numbers)
+    positions, kinds, names, versions, lengths, abouts, outdated = map(json.loads, numbers)
     records: list[StoredRecord] = []
     if event_ids is None or bodies is None:
         return records
@@ -98,5 +98,15 @@ def _unpacked(
         stream = Stream(kinds[index], names[index])
         body = bodies[begin : begin + length]
         begin += length
-        records.append(StoredRecord(positions[index], stream, versions[index], event_id, body))
+        records.append(
+            StoredRecord(
+                positions[index],
+                stream,
+                versions[index],
+                event_id,
+                body,
+                about=bytes.fromhex(abouts[index]) or None,
+                outdated=bool(outdated[index]),
+            )
+        )
     return records

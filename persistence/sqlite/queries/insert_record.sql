@@ -1,1 +1,2 @@
-INSERT INTO records (position, stream, version, event_id, body) VALUES (?, ?, ?, ?, ?)
+INSERT INTO records (position, stream, version, event_id, body, about)
+VALUES (?, ?, ?, ?, ?, ?)

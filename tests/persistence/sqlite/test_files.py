@@ -10,9 +10,11 @@ import apsw
 import pytest
 
 from persistence.errors import StoreDamagedError, StoreError, StoreLockedError, StoreTooNewError
+from persistence.records import StreamWrite
 from persistence.sqlite import SqliteStores
+from persistence.sqlite.statements import migrations
 from tests.support.disks import running
-from tests.support.drafts import stream, write
+from tests.support.drafts import draft, stream, write
 
 DATABASES = ["log.db", "keys.db", "documents.db"]
 
@@ -194,7 +196,7 @@ async def test_an_empty_file_is_brought_up_from_version_0(root: Path, stores: Sq
 
     for name in DATABASES:
         connection = apsw.Connection(str(folder / name))
-        assert connection.pragma("user_version") == 1
+        assert connection.pragma("user_version") == len(migrations(name.removesuffix(".db")))
         assert connection.pragma("application_id") != 0
         assert connection.pragma("integrity_check") == "ok"
         connection.close()
@@ -208,3 +210,23 @@ async def test_a_file_beside_the_workspaces_is_no_workspace(
     (root / "notes.txt").write_bytes(b"")
 
     assert await stores.workspaces() == []
+
+
+async def test_a_log_of_an_earlier_version_is_brought_up_to_date(
+    root: Path, stores: SqliteStores
+) -> None:
+    async with running(stores) as store:
+        await store.log.append([write("a", 0, b"kept")])
+    connection = apsw.Connection(str(root / "acme" / "live" / "log.db"))
+    connection.execute("DROP INDEX records_by_about; ALTER TABLE records DROP COLUMN about")
+    connection.pragma("user_version", 1)
+    connection.close()
+
+    async with running(stores) as store:
+        [record] = await store.log.read(stream("a"))
+        await store.log.append(
+            [StreamWrite(stream("a"), 1, (draft()._replace(about=record.event_id),))]
+        )
+        [later] = await store.log.about([record.event_id])
+
+    assert (record.body, record.outdated, later.version) == (b"kept", False, 2)
