@@ -54,10 +54,12 @@ class Engine:
             self._nursery = None
             self._stores.close()
 
-    async def create_workspace(self) -> str:
-        """Make a tenant and return its id (``ws_…``)."""
+    async def create_workspace(self, name: str | None = None) -> str:
+        """Make a tenant, called ``name`` if it is given one, and return its id (``ws_…``)."""
         workspace = ids.type_id(ids.WORKSPACE, ids.new_uuid())
-        await self.environment(workspace, WORKSPACE)
+        home = await self.environment(workspace, WORKSPACE)
+        if name is not None:
+            await home.keys.name_workspace(workspace, name)
         return workspace
 
     async def workspaces(self) -> list[str]:
@@ -76,11 +78,15 @@ class Engine:
                 opened = found or await self._open_again(workspace, name)
         return opened
 
+    def opened(self) -> tuple[Environment, ...]:
+        """Return the environments that were used since the start."""
+        return tuple(self._environments.values())
+
     async def ready(self) -> bool:
         """Say whether every open store answers a read."""
         if self._nursery is None:
             return False
-        for environment in tuple(self._environments.values()):
+        for environment in self.opened():
             await environment.log.read_feed(after=0, limit=1)
         return True
 

@@ -9,14 +9,22 @@ from engine import crypto
 from engine.actor.kind import Kind
 from engine.actor.registry import Registry
 from engine.auth import transitions as credential
+from engine.auth import workspace as workspace_rules
 from engine.auth.events import EVENTS as AUTH_EVENTS
 from engine.auth.service import EphemeralKeys, KeyMaker
 from engine.bus.bus import Bus
 from engine.clock.clock import EnvironmentClock
-from engine.conversation import contact
+from engine.conversation import contact, marks
 from engine.conversation import transitions as conversation_rules
 from engine.conversation.events import EVENTS as CONVERSATION_EVENTS
-from engine.conversation.service import Conversations
+from engine.conversation.service import (
+    Asking,
+    Changing,
+    Conversations,
+    Editing,
+    Marks,
+    Messages,
+)
 from engine.events.events import EVENTS as EVENTS_EVENTS
 from engine.events.service import Positions
 from engine.feature import Feature, catalogue
@@ -32,10 +40,13 @@ FEATURES = (
 )
 CATALOGUE = catalogue(FEATURES)
 
+CONVERSATION_KINDS = {
+    kind.name: kind for kind in (conversation_rules.KIND, contact.KIND, marks.KIND)
+}
 KINDS: Mapping[str, Mapping[str, Kind]] = {
-    "workspace": {"credential": credential.KIND},
-    "live": {"conversation": conversation_rules.KIND, "contact": contact.KIND},
-    "test": {"conversation": conversation_rules.KIND, "contact": contact.KIND},
+    "workspace": {"credential": credential.KIND, "workspace": workspace_rules.KIND},
+    "live": CONVERSATION_KINDS,
+    "test": CONVERSATION_KINDS,
 }
 
 
@@ -65,7 +76,12 @@ class Environment:
         self.registry = Registry(KINDS[name], self.log, now_ms=self.clock.now_ms)
         self.external_ids = ExternalIds(self._purpose("external ids"))
         self.positions = Positions(self.log, self.clock.now_ms)
-        self.conversations = Conversations(self.registry, self.log, self.external_ids)
+        asking = Asking(self.registry, self.external_ids)
+        self.conversations = Conversations(asking, self.log)
+        self.messages = Messages(self.log)
+        self.changing = Changing(asking, self.log)
+        self.editing = Editing(asking, self.messages)
+        self.marks = Marks(asking, self.conversations)
         self.keys = KeyMaker(self.registry)
         self.ephemeral_keys = EphemeralKeys(
             workspace=workspace,
@@ -84,6 +100,7 @@ class Environment:
         """Go on from the newest record's time, and let the actors run in ``nursery``."""
         self.clock.advance_to(await self.log.last_time_ms())
         await nursery.start(self.registry.run)
+        await nursery.start(self.marks.run)
 
     def _purpose(self, purpose: str) -> bytes:
         return crypto.derive(self._key, purpose)

@@ -38,6 +38,28 @@ MESSAGE_TEXT_BYTES_MAX = 32 * 1024
 MESSAGE_DATA_BYTES_MAX = 64 * 1024
 """JSON bytes of one message with its metadata: the interoperable size of a CloudEvent."""
 
+MESSAGE_CHANGES_MAX = 100
+"""Edits of one message: reading it reads them all."""
+
+REVISIONS_REMEMBERED = 256
+"""Changed messages an actor knows by heart (about 150 B each): more than can be asked for while one
+header is read from the log."""
+
+STALE_HEADER_TRIES = 3
+"""How often a message's header is read when others change messages faster than that."""
+
+MARK_SECONDS = 0.25
+"""How often read marks are written: the newest of each reader."""
+
+MARKS_WAITING_MAX = 10_000
+"""Readers whose marks may wait to be written, in one environment."""
+
+ATTRIBUTES_BYTES_MAX = 16 * 1024
+"""JSON bytes of one conversation's attributes."""
+
+TAGS_MAX = 64
+TAG_CHARACTERS_MAX = 64
+
 PARTICIPANTS_MAX = 256
 """People and bots in one conversation."""
 

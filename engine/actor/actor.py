@@ -148,7 +148,8 @@ class Actor:
         events = tuple(
             self._happened(envelope, payloads, at, now_ms) for at in range(len(payloads))
         )
-        self._settled.append((envelope, Accepted(events)))
+        seen = envelope.look(self._state) if envelope.look else None
+        self._settled.append((envelope, Accepted(events, seen)))
         return True
 
     def _answered_before(self, envelope: Envelope, now_ms: int) -> bool:
@@ -200,12 +201,7 @@ class Actor:
         return event
 
     def _apply(self, event: Event) -> None:
-        state = self._state
-        self._kind.apply(state, event)
-        state.version = event.version
-        state.last_time_ms = event.time_ms
-        if event.visibility == PUBLIC:
-            state.last_public_version = event.version
+        self._kind.advance(self._state, event)
         if event.command_key is not None:
             seen = Remembered(event.version, event.fingerprint, event.time_ms)
             self._keys.remember(event.command_key, seen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.feature import Payload
-from engine.log.event import Event
+from engine.log.event import PUBLIC, Event
 
 
 @dataclass(slots=True)
@@ -38,3 +38,11 @@ class Kind:
     """Whose key seals the payload."""
     staff_only: Callable[[Payload], bool]
     """Whether a customer must never learn of the event."""
+
+    def advance(self, state: StreamState, event: Event) -> None:
+        """Bring ``state`` behind ``event``: what every kind knows of it, and this one."""
+        self.apply(state, event)
+        state.version = event.version
+        state.last_time_ms = event.time_ms
+        if event.visibility == PUBLIC:
+            state.last_public_version = event.version

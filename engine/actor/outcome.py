@@ -26,9 +26,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The events are on disk."""
+    """The events are on disk; there are none if all that was asked for was so already."""
 
     events: tuple[Event, ...]
+    seen: Any = None
+    """What the envelope's ``look`` returned right behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Envelope:
     reply: Reply
     size: int = 256
     """Bytes it is counted with."""
+    look: Callable[[Any], Any] | None = None
+    """Asked of the state right behind the command's events; like ``Query.ask``."""
 
     def answer(self, outcome: Outcome | ParleyError) -> None:
         """Give the asker its outcome. A door that cannot take it is logged, and harms nobody."""

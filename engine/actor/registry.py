@@ -6,6 +6,7 @@ a task of its own only while it must wait: to replay its stream, or for a subjec
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import trio
 
 from engine.actor.actor import Actor, Phase
 from engine.actor.kind import Kind
+from engine.actor.mailbox import MailboxStatistics
 from engine.actor.outcome import Envelope, Origin, Outcome
 from engine.actor.supervisor import Supervisor
 from engine.errors import ActorStoppedError, OutcomeUnknownError, ParleyError
@@ -24,6 +26,20 @@ from engine.limits import (
 )
 from engine.log.log import Log
 from persistence.records import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryStatistics:
+    """What an operator wants to know of all actors of one environment."""
+
+    actors: int
+    """In memory."""
+    failures: int
+    """Ended by a failure, since the start."""
+    waiting: MailboxStatistics
+    """In all mailboxes."""
+    deepest: MailboxStatistics
+    """The most commands and the most bytes that wait in one."""
 
 
 class Registry:
@@ -78,9 +94,15 @@ class Registry:
             self._queue(actor)
 
     async def ask(
-        self, stream: Stream, command: Any, origin: Origin, *, size: int = 256
+        self,
+        stream: Stream,
+        command: Any,
+        origin: Origin,
+        *,
+        size: int = 256,
+        look: Callable[[Any], Any] | None = None,
     ) -> Outcome:
-        """Tell, and wait for the outcome at most ``ASK_SECONDS``.
+        """Tell, and wait for the outcome at most ``ASK_SECONDS``. ``look``: see ``Envelope``.
 
         Raises:
             ParleyError: the refusal or failure.
@@ -93,7 +115,7 @@ class Registry:
             answers.append(outcome)
             answered.set()
 
-        self.tell(stream, Envelope(command, origin, reply, size))
+        self.tell(stream, Envelope(command, origin, reply, size, look))
         with trio.move_on_after(ASK_SECONDS):
             await answered.wait()
         if not answers:
@@ -106,6 +128,17 @@ class Registry:
     def live(self) -> int:
         """Return how many actors are in memory."""
         return len(self._actors)
+
+    def statistics(self) -> RegistryStatistics:
+        """Look at every mailbox: about 0.1 µs for each that is empty."""
+        busy = [one.mailbox.statistics() for one in self._actors.values() if one.mailbox]
+        commands, sizes = [one.commands for one in busy], [one.bytes for one in busy]
+        return RegistryStatistics(
+            actors=len(self._actors),
+            failures=self._supervisor.failures,
+            waiting=MailboxStatistics(sum(commands), sum(sizes)),
+            deepest=MailboxStatistics(max(commands, default=0), max(sizes, default=0)),
+        )
 
     def _live(self, stream: Stream) -> Actor:
         actor = self._actors.get(stream)

@@ -12,3 +12,10 @@ class CreateKey:
     scopes: tuple[str, ...]
     sha256: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateWorkspace:
+    """Give a new workspace its name."""
+
+    name: str

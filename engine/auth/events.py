@@ -21,4 +21,14 @@ class KeyCreated(Payload, frozen=True):
     """The last four characters, to tell keys apart in a list."""
 
 
-EVENTS = (KeyCreated,)
+class WorkspaceCreated(Payload, frozen=True):
+    """A tenant was made. It stands on the workspace's own log."""
+
+    type_name: ClassVar[str] = "workspace.created"
+
+    id: str
+    name: str
+    """For people; two workspaces may have the same."""
+
+
+EVENTS = (KeyCreated, WorkspaceCreated)

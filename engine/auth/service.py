@@ -10,8 +10,8 @@ from engine import crypto, ids
 from engine.actor.outcome import Origin
 from engine.actor.registry import Registry
 from engine.auth import tokens
-from engine.auth.commands import CreateKey
-from engine.auth.events import KeyCreated
+from engine.auth.commands import CreateKey, CreateWorkspace
+from engine.auth.events import KeyCreated, WorkspaceCreated
 from engine.auth.scopes import check_delegated
 from engine.bus.bus import Bus
 from engine.errors import (
@@ -36,15 +36,24 @@ class Credential:
     workspace: str
     environment: str
     scopes: frozenset[str]
+    name: str
+    hint: str
+    """The last four characters of the key."""
+    created_ms: int
+    """Unix milliseconds."""
 
 
 class Credentials:
-    """Every secret key of the installation by the SHA-256 of its text; folded from the logs."""
+    """Every secret key of the installation by the SHA-256 of its text; folded from the logs.
+
+    The names of the workspaces stand on the same logs, so they are folded here too.
+    """
 
     def __init__(self) -> None:
         """Start without a key."""
         self._by_hash: dict[str, Credential] = {}
         self._by_id: dict[str, Credential] = {}
+        self._names: dict[str, str] = {}
 
     def find(self, text: str) -> Credential | None:
         """Return the credential whose secret key is ``text``."""
@@ -54,13 +63,32 @@ class Credentials:
         """Return a living credential by its id."""
         return self._by_id.get(key_id)
 
+    def of_workspace(self, workspace: str) -> list[Credential]:
+        """Return the keys of one workspace, oldest first."""
+        found = (one for one in self._by_id.values() if one.workspace == workspace)
+        return sorted(found, key=lambda one: (one.created_ms, one.id))
+
+    def name_of(self, workspace: str) -> str | None:
+        """Return the name a workspace was made with; ``None`` if it was given none."""
+        return self._names.get(workspace)
+
     def fold(self, workspace: str, event: Event) -> None:
         """Take notice of one event of a workspace's log."""
         if isinstance(event.payload, KeyCreated):
             key = event.payload
-            credential = Credential(key.id, workspace, key.environment, frozenset(key.scopes))
+            credential = Credential(
+                id=key.id,
+                workspace=workspace,
+                environment=key.environment,
+                scopes=frozenset(key.scopes),
+                name=key.name,
+                hint=key.hint,
+                created_ms=event.time_ms,
+            )
             self._by_hash[key.sha256] = credential
             self._by_id[key.id] = credential
+        elif isinstance(event.payload, WorkspaceCreated):
+            self._names[workspace] = event.payload.name
 
     async def follow(
         self,
@@ -114,6 +142,15 @@ class KeyMaker:
         )
         await self._registry.ask(stream, command, Origin(actor="system"))
         return text
+
+    async def name_workspace(self, workspace: str, name: str) -> None:
+        """Note what a new workspace is called.
+
+        Raises:
+            ConflictError: it has a name already.
+        """
+        stream = Stream("workspace", workspace)
+        await self._registry.ask(stream, CreateWorkspace(name), Origin(actor="system"))
 
 
 @dataclass(frozen=True, slots=True)

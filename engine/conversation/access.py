@@ -7,7 +7,7 @@ conversations in which its subject or its account's users take part, and the res
 from dataclasses import dataclass, field
 
 from engine.conversation.events import Author
-from engine.conversation.state import ConversationState
+from engine.conversation.state import ConversationState, Participant
 from engine.errors import AuthorMismatchError, ForbiddenError, NotFoundError
 from engine.principal import ACCOUNT_PREFIX, Principal
 
@@ -29,14 +29,24 @@ def takes_part(state: ConversationState, viewer: Viewer) -> bool:
     """Say whether the viewer, or a user of its account, takes part."""
     if viewer.staff:
         return True
+    return any(_is_viewers(participant, viewer) for participant in state.participants.values())
+
+
+def is_own(state: ConversationState, contact_id: str | None, viewer: Viewer) -> bool:
+    """Say whether the contact is the viewer itself, or a user of its account."""
+    if contact_id is None:
+        return False
     return any(
-        participant.contact_id is not None
-        and (
-            participant.contact_id == viewer.contact_id
-            or participant.contact_id in viewer.owned
-            or (viewer.account is not None and participant.account == viewer.account)
-        )
+        participant.contact_id == contact_id and _is_viewers(participant, viewer)
         for participant in state.participants.values()
+    )
+
+
+def _is_viewers(participant: Participant, viewer: Viewer) -> bool:
+    return participant.contact_id is not None and (
+        participant.contact_id == viewer.contact_id
+        or participant.contact_id in viewer.owned
+        or (viewer.account is not None and participant.account == viewer.account)
     )
 
 

@@ -1,10 +1,12 @@
 """What the actors of this feature may be asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from engine.conversation.access import Viewer
-from engine.conversation.events import Author, Visibility
+from engine.conversation.events import Author, Priority, Status, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,21 @@ class ParentHeader:
     note: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PostMessage:
-    """Write a message; make the conversation with it when the key may."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What every command about a conversation carries."""
 
     viewer: Viewer
+    expected_version: int | None = None
+    """Refuse if something that conflicts with the command came after this version."""
+    if_match: int | None = None
+    """Refuse unless the resource, as this viewer sees it, is at this version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostMessage(Command):
+    """Write a message; make the conversation with it when the key may."""
+
     author: Author
     contact_id: str | None
     type: str
@@ -29,10 +41,99 @@ class PostMessage:
     parent: ParentHeader | None = None
     create_as: str | None = None
     """The external id of the conversation this message may make; ``None`` = it must exist."""
-    expected_version: int | None = None
-    """Refuse if anything new that this author may see came after this version."""
-    if_match: int | None = None
-    """Refuse unless the conversation, as this author sees it, is at this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Fields to set; what is ``UNSET`` stays as it is."""
+
+    status: Status | UnsetType = UNSET
+    assignee: Author | UnsetType | None = UNSET
+    priority: Priority | UnsetType = UNSET
+    channel: str | UnsetType | None = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    attributes: dict[str, Any] | UnsetType = UNSET
+    """Merged into what is there (RFC 7396): ``None`` removes a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateConversation(Command):
+    """Make a conversation without a message."""
+
+    external_id: str | None
+    requester: Author | None
+    contact_id: str | None
+    changes: Changes = field(default_factory=Changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeConversation(Command):
+    """Set fields of a conversation."""
+
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddParticipant(Command):
+    """Let somebody take part."""
+
+    participant: Author
+    contact_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveParticipant(Command):
+    """Let somebody take part no more."""
+
+    participant: Author
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHeader:
+    """A message to be changed, read by its id before the command is decided."""
+
+    id: str
+    uuid: bytes
+    author: Author
+    contact_id: str | None
+    visibility: Visibility
+    version: int
+    """Of its newest change that staff sees; of the message itself if it was never changed."""
+    public_version: int
+    redacted: bool
+    changes: int
+    """How often it was changed."""
+    read_at: int
+    """The version the conversation had, at least, when this was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditMessage(Command):
+    """Give a message another text, or note something with it."""
+
+    target: MessageHeader
+    editor: Author
+    text: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedactMessage(Command):
+    """Withdraw what a message says."""
+
+    target: MessageHeader
+    editor: Author
+
+
+AnyCommand = (
+    PostMessage
+    | CreateConversation
+    | ChangeConversation
+    | AddParticipant
+    | RemoveParticipant
+    | EditMessage
+    | RedactMessage
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +142,12 @@ class ClaimUser:
 
     external_id: str | None
     account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceMark:
+    """Say that somebody has read a conversation up to a version."""
+
+    reader: Author
+    contact_id: str | None
+    version: int

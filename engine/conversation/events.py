@@ -4,10 +4,13 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from engine import ids
 from engine.feature import Payload
 
 AuthorType = Literal["user", "agent", "bot", "system"]
 Visibility = Literal["public", "note"]
+Status = Literal["open", "closed"]
+Priority = Literal["low", "normal", "high", "urgent"]
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -18,7 +21,7 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class ConversationCreated(Payload, frozen=True):
-    """A conversation was made, by its first message."""
+    """A conversation was made: by its first message, or on request."""
 
     type_name: ClassVar[str] = "conversation.created"
 
@@ -28,6 +31,63 @@ class ConversationCreated(Payload, frozen=True):
     """The customer it belongs to, fixed here; ``None`` when staff began it."""
     requester_contact_id: str | None
     status: str = "open"
+
+
+class OfConversation(Payload, frozen=True):
+    """What every later event about a conversation itself says first."""
+
+    id: str
+    external_id: str | None
+
+
+class ConversationUpdated(OfConversation, frozen=True):
+    """Staff set fields of a conversation."""
+
+    type_name: ClassVar[str] = "conversation.updated"
+
+    changes: dict[str, Any]
+    """Field → new value; ``attributes`` holds only the names that were set, ``null`` = removed."""
+    previous: dict[str, Any]
+    """The same fields as they were before."""
+
+
+class ConversationClosed(OfConversation, frozen=True):
+    """The matter is settled."""
+
+    type_name: ClassVar[str] = "conversation.closed"
+
+
+class ConversationReopened(OfConversation, frozen=True):
+    """It is not settled after all: staff opened it again, or the customer wrote."""
+
+    type_name: ClassVar[str] = "conversation.reopened"
+
+
+class ConversationAssigned(OfConversation, frozen=True):
+    """Somebody is responsible for it now."""
+
+    type_name: ClassVar[str] = "conversation.assigned"
+
+    assignee: Author
+    previous: Author | None
+
+
+class ConversationUnassigned(OfConversation, frozen=True):
+    """Nobody is responsible for it any more."""
+
+    type_name: ClassVar[str] = "conversation.unassigned"
+
+    previous: Author
+
+
+class ConversationTagged(OfConversation, frozen=True):
+    """Its tags are others now."""
+
+    type_name: ClassVar[str] = "conversation.tagged"
+
+    tags: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 class MessageCreated(Payload, frozen=True):
@@ -46,12 +106,92 @@ class MessageCreated(Payload, frozen=True):
     visibility: Visibility = "public"
     parent_id: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    redacted: bool = False
+    """Whether its content was withdrawn later; then text and metadata are empty."""
 
     def for_customers(self) -> "MessageCreated":
         """A bot's reasoning stands in its metadata, and is for staff."""
         if self.author.type != "bot" or not self.metadata:
             return self
         return msgspec.structs.replace(self, metadata={})
+
+    def withdrawn(self) -> "MessageCreated":
+        """Return the message without what it said."""
+        return msgspec.structs.replace(self, text="", metadata={}, redacted=True)
+
+
+class OfMessage(Payload, frozen=True):
+    """What every later event about a message says first."""
+
+    conversation_id: str
+    conversation_external_id: str | None
+    message_id: str
+    author: Author
+    """Who wrote the message."""
+    contact_id: str | None
+    """TypeID of that author when it is a customer."""
+    editor: Author
+    """Who changed it."""
+    visibility: Visibility
+
+    def about(self) -> bytes | None:
+        """Return the UUID of the message: that of its ``message.created``."""
+        return ids.uuid_of(ids.MESSAGE, self.message_id)
+
+
+class MessageUpdated(OfMessage, frozen=True):
+    """A message has another text, or staff noted something with it."""
+
+    type_name: ClassVar[str] = "message.updated"
+
+    text: str | None = None
+    """The new text; ``None`` = as it was."""
+    metadata: dict[str, Any] | None = None
+    """The new metadata, which only staff sees; ``None`` = as it was."""
+    redacted: bool = False
+
+    def for_customers(self) -> "MessageUpdated":
+        """What staff and bots note with a message is among them."""
+        return msgspec.structs.replace(self, metadata=None) if self.metadata is not None else self
+
+    def withdrawn(self) -> "MessageUpdated":
+        """Return the change without what it said."""
+        return msgspec.structs.replace(self, text=None, metadata=None, redacted=True)
+
+
+class MessageRedacted(OfMessage, frozen=True):
+    """A message's content was withdrawn: no door shows it any more."""
+
+    type_name: ClassVar[str] = "message.redacted"
+    withdraws: ClassVar[bool] = True
+
+
+class ParticipantAdded(Payload, frozen=True):
+    """Somebody takes part from now on, without having written yet."""
+
+    type_name: ClassVar[str] = "participant.added"
+
+    conversation_id: str
+    conversation_external_id: str | None
+    participant: Author
+    contact_id: str | None
+
+
+class ParticipantRemoved(ParticipantAdded, frozen=True):
+    """Somebody takes part no more; a customer no longer sees the conversation."""
+
+    type_name: ClassVar[str] = "participant.removed"
+
+
+class MarksAdvanced(Payload, frozen=True):
+    """Somebody has read a conversation up to a version. It stands in a stream of its own."""
+
+    type_name: ClassVar[str] = "marks.advanced"
+
+    conversation_id: str
+    reader: Author
+    contact_id: str | None
+    version: int
 
 
 class UserCreated(Payload, frozen=True):
@@ -64,4 +204,19 @@ class UserCreated(Payload, frozen=True):
     account_id: str
 
 
-EVENTS = (ConversationCreated, MessageCreated, UserCreated)
+EVENTS = (
+    ConversationCreated,
+    ConversationUpdated,
+    ConversationClosed,
+    ConversationReopened,
+    ConversationAssigned,
+    ConversationUnassigned,
+    ConversationTagged,
+    MessageCreated,
+    MessageUpdated,
+    MessageRedacted,
+    ParticipantAdded,
+    ParticipantRemoved,
+    MarksAdvanced,
+    UserCreated,
+)

@@ -1,6 +1,9 @@
 """What the actor of one conversation knows. Small: nothing in it grows with the messages."""
 
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from engine.actor.kind import StreamState
 from engine.conversation.events import Author
@@ -8,15 +11,26 @@ from engine.conversation.events import Author
 
 @dataclass(slots=True)
 class Participant:
-    """Somebody who wrote in the conversation."""
+    """Somebody who takes part in the conversation."""
 
     author: Author
     contact_id: str | None
     account: str | None
     joined_ms: int
-    """When it first wrote (record time, Unix milliseconds)."""
+    """When it first wrote or was added (record time, Unix milliseconds)."""
     public: bool
     """Whether a customer may know of it: not of an agent who only left notes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Where a message stands after its newest change."""
+
+    version: int
+    """Of the newest change that staff sees."""
+    public_version: int
+    """Of the newest change that customers see; 0 if they see none."""
+    redacted: bool
 
 
 @dataclass(slots=True)
@@ -28,9 +42,20 @@ class ConversationState(StreamState):
     requester: Author | None = None
     requester_contact_id: str | None = None
     status: str = "open"
+    assignee: Author | None = None
+    priority: str = "normal"
+    channel: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
     created_ms: int = 0
     updated_public_ms: int = 0
     participants: dict[tuple[str, str], Participant] = field(default_factory=dict)
+    touched: dict[str, int] = field(default_factory=dict)
+    """Topic (``conflicts``) → version of the newest event that touched it."""
+    revisions: OrderedDict[bytes, Revision] = field(default_factory=OrderedDict)
+    """UUID of a message → its revision, for the messages that were changed last."""
+    revisions_known_since: int = 0
+    """A change above this version is in ``revisions``; at or below, it may have been let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +70,16 @@ class ConversationView:
     version: int
     created_ms: int
     updated_ms: int
+    assignee: Author | None = None
+    priority: str | None = None
+    channel: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def view(state: ConversationState, *, staff: bool) -> ConversationView:
-    """Return what this audience may see of ``state``."""
-    return ConversationView(
+    """Return what this audience may see of ``state``: how staff sorts its work is staff's."""
+    seen = ConversationView(
         id=state.name,
         external_id=state.external_id,
         status=state.status,
@@ -58,4 +88,14 @@ def view(state: ConversationState, *, staff: bool) -> ConversationView:
         version=state.visible_version(staff=staff),
         created_ms=state.created_ms,
         updated_ms=state.last_time_ms if staff else state.updated_public_ms,
+        channel=state.channel,
+    )
+    if not staff:
+        return seen
+    return replace(
+        seen,
+        assignee=state.assignee,
+        priority=state.priority,
+        tags=state.tags,
+        attributes=dict(state.attributes),
     )

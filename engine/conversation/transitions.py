@@ -1,46 +1,92 @@
-"""The rules of a conversation. Everything that can change its state is in this file.
+"""What may happen to a conversation, and what then is so: the table of its rules.
 
 ``decide`` may refuse but changes nothing; ``apply`` changes ``state`` but may not refuse, since the
 event has already happened. Neither awaits, reads a clock, draws a random number or logs.
 """
 
+from typing import assert_never
+
 from engine.actor.kind import Kind
-from engine.conversation.access import check_visible, not_found
-from engine.conversation.commands import PostMessage
-from engine.conversation.events import Author, ConversationCreated, MessageCreated
+from engine.conversation import changing, editing, posting
+from engine.conversation.commands import (
+    AddParticipant,
+    AnyCommand,
+    ChangeConversation,
+    CreateConversation,
+    EditMessage,
+    PostMessage,
+    RedactMessage,
+    RemoveParticipant,
+)
+from engine.conversation.conflicts import topics
+from engine.conversation.events import (
+    Author,
+    ConversationAssigned,
+    ConversationClosed,
+    ConversationCreated,
+    ConversationReopened,
+    ConversationTagged,
+    ConversationUnassigned,
+    ConversationUpdated,
+    MessageCreated,
+    MessageUpdated,
+    OfMessage,
+    ParticipantAdded,
+    ParticipantRemoved,
+)
 from engine.conversation.state import ConversationState, Participant
-from engine.errors import BadParentError, BadVersionError, ConflictError, VersionConflictError
 from engine.feature import Payload
-from engine.limits import PARTICIPANTS_MAX
 from engine.log.event import PUBLIC, Event
 from engine.principal import ACCOUNT_PREFIX
 
+AMONG_STAFF = (
+    ConversationAssigned,
+    ConversationTagged,
+    ConversationUnassigned,
+    ConversationUpdated,
+)
+"""How staff sorts its work is staff's."""
 
-def decide(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
-    """Return the events that ``command`` causes."""
-    created = _created(state, command)
-    if not created:
-        check_visible(state, command.viewer)
-    _check_versions(state, command)
-    _check_parent(command)
-    _check_room(state, command.author)
-    return (*created, _message(state, command))
+
+def decide(state: ConversationState, command: AnyCommand) -> tuple[Payload, ...]:
+    """Return the events that ``command`` causes; none if all it asks for is so already."""
+    match command:
+        case PostMessage():
+            return posting.post(state, command)
+        case CreateConversation():
+            return posting.create(state, command)
+        case ChangeConversation():
+            return changing.change(state, command)
+        case AddParticipant():
+            return changing.add_participant(state, command)
+        case RemoveParticipant():
+            return changing.remove_participant(state, command)
+        case EditMessage():
+            return editing.edit(state, command)
+        case RedactMessage():
+            return editing.redact(state, command)
+        case _:
+            assert_never(command)
 
 
 def apply(state: ConversationState, event: Event) -> None:
     """Bring ``state`` behind ``event``, which has happened."""
-    match event.payload:
-        case ConversationCreated() as created:
-            state.created = True
-            state.external_id = created.external_id
-            state.requester = created.requester
-            state.requester_contact_id = created.requester_contact_id
-            state.status = created.status
-            state.created_ms = event.time_ms
-        case MessageCreated() as message:
-            _join(state, message, event)
+    payload = event.payload
+    match payload:
+        case ConversationCreated():
+            _create(state, payload, event)
+        case MessageCreated():
+            _join(state, payload.author, payload.contact_id, event)
+        case OfMessage():
+            editing.remember(state, payload, event)
+        case ParticipantRemoved(participant=someone):
+            state.participants.pop((someone.type, someone.id), None)
+        case ParticipantAdded(participant=someone):
+            _join(state, someone, payload.contact_id, event)
         case _:
-            pass
+            _set(state, payload)
+    for topic in topics(payload):
+        state.touched[topic] = event.version
     if event.visibility == PUBLIC:
         state.updated_public_ms = event.time_ms
 
@@ -51,7 +97,7 @@ def subject(state: ConversationState, payload: Payload) -> str:
     A customer's text is the customer's; staff's text belongs to the requester it was written for;
     where there is none, the conversation itself is the subject.
     """
-    if isinstance(payload, MessageCreated) and payload.contact_id is not None:
+    if isinstance(payload, MessageCreated | OfMessage | ParticipantAdded) and payload.contact_id:
         return payload.contact_id
     if isinstance(payload, ConversationCreated):
         return payload.requester_contact_id or state.name
@@ -60,76 +106,56 @@ def subject(state: ConversationState, payload: Payload) -> str:
 
 def staff_only(payload: Payload) -> bool:
     """Say whether customers must never learn of the event."""
-    return isinstance(payload, MessageCreated) and payload.visibility == "note"
+    if isinstance(payload, MessageUpdated) and payload.text is None:
+        return True
+    if isinstance(payload, MessageCreated | OfMessage):
+        return payload.visibility == "note"
+    if isinstance(payload, ParticipantAdded):
+        return payload.participant.type != "user"
+    return isinstance(payload, AMONG_STAFF)
 
 
-def _created(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
-    if state.created:
-        return ()
-    if command.create_as is None:
-        raise not_found()
-    requester = command.author if command.author.type == "user" else None
-    return (
-        ConversationCreated(
-            id=state.name,
-            external_id=command.create_as,
-            requester=requester,
-            requester_contact_id=command.contact_id if requester else None,
-        ),
-    )
+def _create(state: ConversationState, created: ConversationCreated, event: Event) -> None:
+    state.created = True
+    state.external_id = created.external_id
+    state.requester = created.requester
+    state.requester_contact_id = created.requester_contact_id
+    state.status = created.status
+    state.created_ms = event.time_ms
 
 
-def _check_versions(state: ConversationState, command: PostMessage) -> None:
-    current = state.visible_version(staff=command.viewer.staff)
-    if command.if_match is not None and command.if_match != current:
-        detail = "the conversation is not at the version in If-Match"
-        raise VersionConflictError(detail, seen=command.if_match, current=current)
-    expected = command.expected_version
-    if expected is None:
-        return
-    if expected > current:
-        detail = f"the conversation has no version {expected} yet"
-        raise BadVersionError(detail, members={"current_version": current})
-    if expected < current:
-        detail = "something new was said since the version you expected"
-        raise VersionConflictError(detail, seen=expected, current=current)
+def _set(state: ConversationState, payload: Payload) -> None:
+    match payload:
+        case ConversationClosed():
+            state.status = "closed"
+        case ConversationReopened():
+            state.status = "open"
+        case ConversationAssigned(assignee=assignee):
+            state.assignee = assignee
+        case ConversationUnassigned():
+            state.assignee = None
+        case ConversationTagged(tags=tags):
+            state.tags = tags
+        case ConversationUpdated(changes=changes):
+            _update(state, changes)
+        case _:
+            pass
 
 
-def _check_parent(command: PostMessage) -> None:
-    if command.parent and command.parent.note and command.visibility == "public":
-        detail = "a public message cannot answer a private note: customers would learn of it"
-        raise BadParentError(detail)
+def _update(state: ConversationState, changes: dict[str, object]) -> None:
+    for name, value in changes.items():
+        if name == "attributes" and isinstance(value, dict):
+            state.attributes = changing.merged(state.attributes, value)
+        elif name in changing.PLAIN_FIELDS:
+            setattr(state, name, value)
 
 
-def _check_room(state: ConversationState, author: Author) -> None:
-    known = (author.type, author.id) in state.participants
-    if not known and len(state.participants) >= PARTICIPANTS_MAX:
-        detail = f"a conversation has at most {PARTICIPANTS_MAX} participants"
-        raise ConflictError(detail)
-
-
-def _message(state: ConversationState, command: PostMessage) -> MessageCreated:
-    return MessageCreated(
-        conversation_id=state.name,
-        conversation_external_id=state.external_id or command.create_as,
-        author=command.author,
-        contact_id=command.contact_id,
-        type=command.type,
-        text=command.text,
-        visibility=command.visibility,
-        parent_id=command.parent.id if command.parent else None,
-        metadata=command.metadata,
-    )
-
-
-def _join(state: ConversationState, message: MessageCreated, event: Event) -> None:
+def _join(state: ConversationState, who: Author, contact_id: str | None, event: Event) -> None:
     """Writing makes one take part; a public word makes it known to customers."""
-    key = (message.author.type, message.author.id)
+    key = (who.type, who.id)
     found = state.participants.get(key)
     if found is None:
-        found = Participant(
-            message.author, message.contact_id, account=None, joined_ms=event.time_ms, public=False
-        )
+        found = Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False)
         state.participants[key] = found
     found.public = found.public or event.visibility == PUBLIC
     if event.actor.startswith(ACCOUNT_PREFIX):

@@ -107,6 +107,7 @@ def to_event(
         causation_id=head.causation_id,
         traceparent=head.traceparent,
         about=head.about,
+        outdated=record.outdated,
     )
 
 

@@ -17,7 +17,8 @@ class Event:
     """One fact. Made once, in its actor's turn; shared by everyone who is told of it.
 
     ``data`` is its payload as JSON, encoded once. ``position`` is 0 until it is committed.
-    ``about`` is the UUID of the earlier event it is about, if any.
+    ``about`` is the UUID of the earlier event it is about, if any; ``outdated`` says that a later
+    one was about it, or about the same, when it was read.
     ``frames`` holds the bytes built from it, one entry a wire format and audience.
     """
 
@@ -31,6 +32,7 @@ class Event:
         "data",
         "fingerprint",
         "frames",
+        "outdated",
         "position",
         "previous_public",
         "schema",
@@ -66,6 +68,7 @@ class Event:
         causation_id: bytes | None = None,
         traceparent: str | None = None,
         about: bytes | None = None,
+        outdated: bool = False,
     ) -> None:
         """Take every field by name; ``catalogue`` serves to decode ``data`` when it was read."""
         self.stream = stream
@@ -85,6 +88,7 @@ class Event:
         self.causation_id = causation_id
         self.traceparent = traceparent
         self.about = about
+        self.outdated = outdated
         self.catalogue = catalogue
         self.frames: dict[Any, bytes] = {}
         self._payload = payload

@@ -180,8 +180,7 @@ class Log:
             )
             for record, head in zip(records, heads, strict=True)
         ]
-        outdated = [event for event, record in zip(events, records, strict=True) if record.outdated]
-        if outdated:
+        if outdated := [event for event in events if event.outdated]:
             await self._withdraw(outdated)
         return events
 

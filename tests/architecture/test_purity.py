@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tests.architecture.source import Source, feature_folders, parse
 
 SHELL = {"actor.py", "sender.py", "service.py"}
+SHELL_FOLDER = "service"
 PURE_FILES = {"engine/log/codec.py", "engine/log/cursor.py", "gateway/realtime/protocol.py"}
 PURE_FOLDERS = {"gateway/realtime/dialects"}
 IMPURE_MODULES = {
@@ -35,7 +36,7 @@ def is_rules(source: Source, features: frozenset[str]) -> bool:
     path = source.path.as_posix()
     of_a_feature = any(path.startswith(f"{folder}/") for folder in features)
     return (
-        (of_a_feature and source.path.name not in SHELL)
+        (of_a_feature and source.path.name not in SHELL and source.path.parts[2] != SHELL_FOLDER)
         or path in PURE_FILES
         or source.folder in PURE_FOLDERS
     )
@@ -102,6 +103,8 @@ def test_rules_are_told_from_shell_by_name() -> None:
         "engine/auth/actor.py": False,
         "engine/auth/service.py": False,
         "engine/auth/sender.py": False,
+        "engine/auth/service/posting.py": False,
+        "engine/auth/views/service/posting.py": True,
         "engine/log/log.py": False,
         "engine/log/codec.py": True,
         "engine/log/cursor.py": True,

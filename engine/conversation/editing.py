@@ -1,0 +1,145 @@
+"""The rules of changing what was said: an edit, and a redaction. Pure.
+
+State holds no entry per message: a command carries the header of its target, read by key. Changes
+of which that reading cannot know are in ``revisions``, which holds those that were made last.
+"""
+
+from typing import Any
+
+from engine.conversation.access import Viewer, author_mismatch, check_visible, is_own
+from engine.conversation.commands import EditMessage, MessageHeader, RedactMessage
+from engine.conversation.conflicts import check_if_match, check_reached
+from engine.conversation.events import (
+    AuthorType,
+    MessageRedacted,
+    MessageUpdated,
+    OfMessage,
+)
+from engine.conversation.state import ConversationState, Revision
+from engine.errors import (
+    BusyError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    VersionConflictError,
+)
+from engine.feature import Payload
+from engine.limits import MESSAGE_CHANGES_MAX, REVISIONS_REMEMBERED
+from engine.log.event import PUBLIC, Event
+
+CUSTOMER_AUTHOR: AuthorType = "user"
+
+
+class StaleHeaderError(BusyError):
+    """The target was read too long ago to decide on; read it again."""
+
+
+def edit(state: ConversationState, command: EditMessage) -> tuple[Payload, ...]:
+    """Return the event of a change.
+
+    Raises:
+        ForbiddenError: only the author changes the words, only staff notes something with them.
+        ConflictError: the message was redacted, or changed ``MESSAGE_CHANGES_MAX`` times.
+    """
+    revision = _checked(state, command)
+    target, staff = command.target, command.viewer.staff
+    if command.metadata is not None and not staff:
+        detail = "a customer's key may not set the metadata of a message that was sent"
+        raise ForbiddenError(detail)
+    if command.text is not None and not _may_rewrite(state, target, command.viewer):
+        raise author_mismatch()
+    if revision.redacted:
+        raise ConflictError("this message was redacted, so there is nothing to change")
+    if target.changes >= MESSAGE_CHANGES_MAX:
+        detail = f"a message can be changed {MESSAGE_CHANGES_MAX} times; write a new one"
+        raise ConflictError(detail)
+    return (MessageUpdated(**_of(state, command), text=command.text, metadata=command.metadata),)
+
+
+def redact(state: ConversationState, command: RedactMessage) -> tuple[Payload, ...]:
+    """Return the event that withdraws a message; none if it was withdrawn before.
+
+    Raises:
+        AuthorMismatchError: a customer may withdraw its own words only.
+    """
+    revision = _checked(state, command)
+    viewer = command.viewer
+    if not viewer.staff and not is_own(state, command.target.contact_id, viewer):
+        raise author_mismatch()
+    if revision.redacted:
+        return ()
+    return (MessageRedacted(**_of(state, command)),)
+
+
+def remember(state: ConversationState, payload: OfMessage, event: Event) -> None:
+    """Note a change; beyond ``REVISIONS_REMEMBERED`` the oldest is let go."""
+    uuid = payload.about()
+    if uuid is None:
+        return
+    before = state.revisions.pop(uuid, None)
+    public = event.version if event.visibility == PUBLIC else 0
+    state.revisions[uuid] = Revision(
+        version=event.version,
+        public_version=public or (before.public_version if before else 0),
+        redacted=payload.withdraws or (before is not None and before.redacted),
+    )
+    if len(state.revisions) > REVISIONS_REMEMBERED:
+        _, gone = state.revisions.popitem(last=False)
+        state.revisions_known_since = gone.version
+
+
+def no_message() -> NotFoundError:
+    """Return the one answer for messages that are absent, elsewhere or hidden."""
+    return NotFoundError("there is no such message in this conversation")
+
+
+def _checked(state: ConversationState, command: EditMessage | RedactMessage) -> Revision:
+    """Return where the target stands, if the viewer may know of it and expects it there."""
+    viewer, target = command.viewer, command.target
+    check_visible(state, viewer)
+    if target.visibility == "note" and not viewer.staff:
+        raise no_message()
+    revision = _revision(state, target)
+    at = revision.version if viewer.staff else revision.public_version
+    check_if_match(command.if_match, current=at)
+    expected = command.expected_version
+    if expected is not None:
+        current = state.visible_version(staff=viewer.staff)
+        check_reached(expected, current=current)
+        if at > expected:
+            detail = "the message was changed since the version you expected"
+            raise VersionConflictError(detail, seen=expected, current=current)
+    return revision
+
+
+def _revision(state: ConversationState, target: MessageHeader) -> Revision:
+    newest = state.revisions.get(target.uuid)
+    if newest is None:
+        if target.read_at < state.revisions_known_since:
+            raise StaleHeaderError("too many messages are being changed; try again")
+        return Revision(target.version, target.public_version, target.redacted)
+    return Revision(
+        version=newest.version,
+        public_version=newest.public_version or target.public_version,
+        redacted=newest.redacted or target.redacted,
+    )
+
+
+def _may_rewrite(state: ConversationState, target: MessageHeader, viewer: Viewer) -> bool:
+    """A customer's words are the customer's, staff's words are staff's."""
+    if viewer.staff:
+        return target.author.type != CUSTOMER_AUTHOR
+    return is_own(state, target.contact_id, viewer)
+
+
+def _of(state: ConversationState, command: EditMessage | RedactMessage) -> dict[str, Any]:
+    target = command.target
+    return {
+        "conversation_id": state.name,
+        "conversation_external_id": state.external_id,
+        "message_id": target.id,
+        "author": target.author,
+        "contact_id": target.contact_id,
+        "editor": command.editor,
+        "visibility": target.visibility,
+    }

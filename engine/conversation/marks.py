@@ -1,0 +1,79 @@
+"""How far everybody has read a conversation: rules of a stream beside it, so that no version moves.
+
+A mark is the newest word of its reader and never goes back. Pure.
+"""
+
+from dataclasses import dataclass, field
+
+from engine.actor.kind import Kind, StreamState
+from engine.conversation.commands import AdvanceMark
+from engine.conversation.events import Author, MarksAdvanced
+from engine.errors import ConflictError
+from engine.feature import Payload
+from engine.limits import PARTICIPANTS_MAX
+from engine.log.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far one reader has come."""
+
+    conversation_id: str
+    reader: Author
+    version: int
+    time_ms: int
+    """When it came there (record time, Unix milliseconds)."""
+
+
+@dataclass(slots=True)
+class MarksState(StreamState):
+    """The marks of one conversation, by reader."""
+
+    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+
+
+def decide(state: MarksState, command: AdvanceMark) -> tuple[Payload, ...]:
+    """Return the event that moves the mark on; none if its reader was as far before."""
+    reader = command.reader
+    known = state.marks.get((reader.type, reader.id))
+    if known is not None and known.version >= command.version:
+        return ()
+    if known is None and len(state.marks) >= PARTICIPANTS_MAX:
+        detail = f"a conversation has the marks of at most {PARTICIPANTS_MAX} readers"
+        raise ConflictError(detail)
+    return (MarksAdvanced(state.name, reader, command.contact_id, command.version),)
+
+
+def apply(state: MarksState, event: Event) -> None:
+    """Bring ``state`` behind ``event``, which has happened."""
+    payload = event.payload
+    if isinstance(payload, MarksAdvanced):
+        reader = payload.reader
+        mark = Mark(state.name, reader, payload.version, event.time_ms)
+        state.marks[reader.type, reader.id] = mark
+
+
+def subject(state: MarksState, payload: Payload) -> str:
+    """Return whose key seals the payload: the reader's own if a customer, else the stream's."""
+    contact_id = payload.contact_id if isinstance(payload, MarksAdvanced) else None
+    return contact_id or state.name
+
+
+def staff_only(payload: Payload) -> bool:
+    """Say whether customers must never learn of the event: what staff reads is staff's."""
+    return isinstance(payload, MarksAdvanced) and payload.reader.type != "user"
+
+
+def marks_in(state: MarksState) -> tuple[Mark, ...]:
+    """Return every mark."""
+    return tuple(state.marks.values())
+
+
+KIND = Kind(
+    name="marks",
+    initial=MarksState,
+    decide=decide,
+    apply=apply,
+    subject=subject,
+    staff_only=staff_only,
+)
