@@ -79,7 +79,7 @@ class Environment:
         asking = Asking(self.registry, self.external_ids)
         self.conversations = Conversations(asking, self.log)
         self.messages = Messages(self.log)
-        self.changing = Changing(asking, self.log)
+        self.changing = Changing(asking, self.log, store.documents, now_ms=self.clock.now_ms)
         self.editing = Editing(asking, self.messages)
         self.marks = Marks(asking, self.conversations)
         self.keys = KeyMaker(self.registry)

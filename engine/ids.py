@@ -72,10 +72,6 @@ class ExternalIds:
             return text, None
         return self._hashed(prefix, check_external_id(text)), text
 
-    def derived(self, prefix: str, key: bytes) -> str:
-        """Return the one TypeID that stands for ``key`` (of a command that makes something)."""
-        return self._hash(prefix, f"\0command {key.hex()}")
-
     def _hash(self, prefix: str, text: str) -> str:
         digest = hashlib.blake2b(f"{prefix}\0{text}".encode(), key=self._key, digest_size=16)
         return type_id(prefix, _as_uuid8(digest.digest()))

@@ -35,15 +35,21 @@ EXTERNAL_ID_CHARACTERS_MAX = 128
 MESSAGE_TEXT_BYTES_MAX = 32 * 1024
 """UTF-8 bytes of one message's text."""
 
+MESSAGE_TEXT_CHARACTERS_MAX = 20_000
+"""Code points of one message's text."""
+
+MARKS_IN_A_ROW_MAX = 30
+"""Combining marks in a row (after Unicode Standard Annex 15, Stream-Safe Text Format)."""
+
 MESSAGE_DATA_BYTES_MAX = 64 * 1024
 """JSON bytes of one message with its metadata: the interoperable size of a CloudEvent."""
 
 MESSAGE_CHANGES_MAX = 100
-"""Edits of one message: reading it reads them all."""
+"""Changes of one message's text, and as many of its metadata alone: reading it reads them all."""
 
 REVISIONS_REMEMBERED = 256
-"""Changed messages an actor knows by heart (about 150 B each): more than can be asked for while one
-header is read from the log."""
+"""Changed messages an actor knows by heart (about 200 B each). A header that was read before the
+oldest of them changed is read again."""
 
 STALE_HEADER_TRIES = 3
 """How often a message's header is read when others change messages faster than that."""
@@ -53,6 +59,12 @@ MARK_SECONDS = 0.25
 
 MARKS_WAITING_MAX = 10_000
 """Readers whose marks may wait to be written, in one environment."""
+
+REBUILDS_AT_ONCE_MAX = 4
+"""Answers to repeated changes that are folded from the log at the same time."""
+
+MARKS_AT_ONCE_MAX = 64
+"""Marks that are handed to their actors before others run."""
 
 ATTRIBUTES_BYTES_MAX = 16 * 1024
 """JSON bytes of one conversation's attributes."""

@@ -81,7 +81,7 @@ def _check_drafts(write: StreamWrite) -> int:
 
 
 def _check_draft(draft: Draft) -> int:
-    event_id, body, _, about = draft
+    event_id, body, _, about, _ = draft
     if not (_is_event_id(event_id) and (about is None or _is_event_id(about))):
         message = f"an event id is {EVENT_ID_BYTES} bytes"
         raise ValueError(message)

@@ -28,6 +28,9 @@ class Draft(NamedTuple):
     about: bytes | None = None
     """The event id of the earlier record that this one says something about, if any: what was said
     of it later is found by it, in one indexed read."""
+    withdraws: bool = False
+    """Whether readers must be told of ``about``, and of all that is about the same, that its
+    content is withdrawn."""
 
 
 class StreamWrite(NamedTuple):
@@ -62,6 +65,8 @@ class StoredRecord(NamedTuple):
     """The event id of the earlier record that it is about."""
     outdated: bool = False
     """Whether, when it was read, a later record was about it, or about the same one as it."""
+    withdrawn: bool = False
+    """Whether one of those withdraws it."""
 
 
 def new_epoch() -> str:

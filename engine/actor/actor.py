@@ -12,7 +12,7 @@ from engine import ids
 from engine.actor.kind import Kind
 from engine.actor.mailbox import Mailbox
 from engine.actor.memory import KeyMemory, Remembered
-from engine.actor.outcome import Accepted, Answer, Envelope, Outcome, Query, Replayed
+from engine.actor.outcome import Accepted, Answer, Envelope, Origin, Outcome, Query, Replayed
 from engine.errors import ActorStoppedError, IdempotencyInProgressError, ParleyError
 from engine.feature import Payload, encode
 from engine.limits import TURN_COMMANDS_MAX
@@ -145,6 +145,8 @@ class Actor:
             self.wanted_keys = missing
             self.mailbox.put_back(envelope)
             return False
+        if not payloads and envelope.origin.command_key is not None:
+            self._nothing_happened(envelope.origin, now_ms)
         events = tuple(
             self._happened(envelope, payloads, at, now_ms) for at in range(len(payloads))
         )
@@ -199,6 +201,12 @@ class Actor:
         self._apply(event)
         self._drafts.append(event)
         return event
+
+    def _nothing_happened(self, origin: Origin, now_ms: int) -> None:
+        """Remember the key as well, as long as the actor lives: the log has nothing to carry it."""
+        if origin.command_key is not None:
+            seen = Remembered(self._state.version, origin.fingerprint, now_ms)
+            self._keys.remember(origin.command_key, seen)
 
     def _apply(self, event: Event) -> None:
         self._kind.advance(self._state, event)

@@ -29,7 +29,7 @@ def takes_part(state: ConversationState, viewer: Viewer) -> bool:
     """Say whether the viewer, or a user of its account, takes part."""
     if viewer.staff:
         return True
-    return any(_is_viewers(participant, viewer) for participant in state.participants.values())
+    return any(_is_viewers(participant, viewer) for participant in state.present())
 
 
 def is_own(state: ConversationState, contact_id: str | None, viewer: Viewer) -> bool:
@@ -38,7 +38,7 @@ def is_own(state: ConversationState, contact_id: str | None, viewer: Viewer) -> 
         return False
     return any(
         participant.contact_id == contact_id and _is_viewers(participant, viewer)
-        for participant in state.participants.values()
+        for participant in state.present()
     )
 
 
@@ -70,9 +70,13 @@ def check_named(principal: Principal, conversation_id: str) -> None:
         raise not_found()
 
 
-def not_found() -> NotFoundError:
+class HiddenError(NotFoundError):
+    """For this viewer there is no such conversation: it is absent, or another's."""
+
+
+def not_found() -> HiddenError:
     """Return the one answer for absent and hidden conversations."""
-    return NotFoundError("there is no such conversation")
+    return HiddenError("there is no such conversation")
 
 
 def author_of(principal: Principal, wanted: Author | None) -> Author:
@@ -86,6 +90,21 @@ def author_of(principal: Principal, wanted: Author | None) -> Author:
     if wanted is None:
         return Author("user", principal.subject)
     if wanted.type != "user" or not _may_be(principal, wanted.id):
+        raise author_mismatch()
+    return wanted
+
+
+def editor_of(principal: Principal, wanted: Author | None, author: Author) -> Author:
+    """Return who changes a message of ``author``: a customer its own, in that name or the key's.
+
+    Raises:
+        AuthorMismatchError: the key may not act as ``wanted``.
+    """
+    if principal.staff:
+        return wanted or Author("system", principal.key_id)
+    if wanted in {None, author}:
+        return author
+    if wanted != Author("user", principal.subject):
         raise author_mismatch()
     return wanted
 

@@ -25,10 +25,10 @@ from engine.conversation.events import (
     ParticipantAdded,
     ParticipantRemoved,
 )
-from engine.conversation.state import ConversationState
+from engine.conversation.state import ConversationState, seat
 from engine.errors import ConflictError, ForbiddenError, NotFoundError, OutOfRangeError
 from engine.feature import Payload
-from engine.limits import ATTRIBUTES_BYTES_MAX, PARTICIPANTS_MAX
+from engine.limits import ATTRIBUTES_BYTES_MAX, PARTICIPANTS_MAX, TAGS_MAX
 from engine.principal import Principal
 
 PLAIN_FIELDS = ("priority", "channel")
@@ -56,11 +56,16 @@ def add_participant(state: ConversationState, command: AddParticipant) -> tuple[
     """Return the event that lets somebody take part; none if it does already."""
     _check_staff(state, command)
     _check_versions(state, command, ("participants",))
-    someone = command.participant
-    if (someone.type, someone.id) in state.participants:
+    someone, contact_id = command.participant, command.contact_id
+    if state.taking_part(someone, contact_id):
         return ()
-    check_room(state, someone)
-    return (ParticipantAdded(state.name, state.external_id, someone, command.contact_id),)
+    check_room(state, someone, contact_id)
+    before = state.participants.get(seat(someone, contact_id))
+    known = someone.type == "user" or (before is not None and before.public)
+    added = ParticipantAdded(
+        state.name, state.external_id, someone, contact_id, "public" if known else "note"
+    )
+    return (added,)
 
 
 def remove_participant(state: ConversationState, command: RemoveParticipant) -> tuple[Payload, ...]:
@@ -71,11 +76,17 @@ def remove_participant(state: ConversationState, command: RemoveParticipant) -> 
     """
     _check_staff(state, command)
     _check_versions(state, command, ("participants",))
-    someone = command.participant
-    found = state.participants.get((someone.type, someone.id))
+    found = state.taking_part(command.participant, command.contact_id)
     if found is None:
         raise NotFoundError("there is no such participant")
-    return (ParticipantRemoved(state.name, state.external_id, found.author, found.contact_id),)
+    removed = ParticipantRemoved(
+        state.name,
+        state.external_id,
+        found.author,
+        found.contact_id,
+        "public" if found.public else "note",
+    )
+    return (removed,)
 
 
 def check_may_sort(principal: Principal, changes: Changes) -> None:
@@ -89,14 +100,14 @@ def check_may_sort(principal: Principal, changes: Changes) -> None:
         raise ForbiddenError(detail)
 
 
-def check_room(state: ConversationState, author: Author) -> None:
+def check_room(state: ConversationState, author: Author, contact_id: str | None) -> None:
     """Refuse one participant too many.
 
     Raises:
         ConflictError: there are ``PARTICIPANTS_MAX``, and this is none of them.
     """
-    known = (author.type, author.id) in state.participants
-    if not known and len(state.participants) >= PARTICIPANTS_MAX:
+    known = state.taking_part(author, contact_id)
+    if not known and len(state.present()) >= PARTICIPANTS_MAX:
         detail = f"a conversation has at most {PARTICIPANTS_MAX} participants"
         raise ConflictError(detail)
 
@@ -107,10 +118,17 @@ def asked(changes: Changes) -> tuple[str, ...]:
     return tuple(name for name in names if getattr(changes, name) is not UNSET)
 
 
-def merged(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Return ``before`` with ``patch`` merged into it (RFC 7396, top level): ``None`` removes."""
-    together = {**before, **patch}
-    return {name: value for name, value in together.items() if value is not None}
+def merged(before: Any, patch: Any) -> Any:
+    """Return ``before`` with ``patch`` merged into it (RFC 7396): ``None`` removes a name."""
+    if not isinstance(patch, dict):
+        return patch
+    after = dict(before) if isinstance(before, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            after.pop(name, None)
+        else:
+            after[name] = merged(after.get(name), value)
+    return after
 
 
 def _events(
@@ -154,6 +172,8 @@ def _tagged(
     before, after = set(state.tags), set(changes.tags)
     if before == after:
         return ()
+    if len(after) > TAGS_MAX:
+        raise OutOfRangeError(f"a conversation has at most {TAGS_MAX} tags")
     return (
         ConversationTagged(
             state.name,
@@ -175,13 +195,26 @@ def _updated(
         if value is not UNSET and value != before:
             new[name], old[name] = value, before
     if changes.attributes is not UNSET:
-        before = state.attributes
-        patch = {n: v for n, v in changes.attributes.items() if before.get(n) != v}
+        patch = _effective(state.attributes, changes.attributes)
         if patch:
-            _check_size(merged(before, patch))
             new["attributes"] = patch
-            old["attributes"] = {name: before.get(name) for name in patch}
+            old["attributes"] = {name: state.attributes.get(name) for name in patch}
     return (ConversationUpdated(state.name, external_id, new, old),) if new else ()
+
+
+def _effective(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of ``patch`` that changes something; ``1`` and ``true`` are different."""
+    after = merged(before, patch)
+    _check_size(after)
+    return {
+        name: value
+        for name, value in patch.items()
+        if _encoded(before.get(name)) != _encoded(after.get(name))
+    }
+
+
+def _encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
 
 
 def _check_size(attributes: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from engine.conversation.access import Viewer
-from engine.conversation.events import Author, Priority, Status, Visibility
+from engine.conversation.events import Author, Flag, Priority, Status, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class PostMessage(Command):
     text: str
     visibility: Visibility
     metadata: dict[str, Any]
+    flags: tuple[Flag, ...] = ()
     parent: ParentHeader | None = None
     create_as: str | None = None
     """The external id of the conversation this message may make; ``None`` = it must exist."""
@@ -86,6 +87,7 @@ class RemoveParticipant(Command):
     """Let somebody take part no more."""
 
     participant: Author
+    contact_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ class MessageHeader:
     """Of its newest change that staff sees; of the message itself if it was never changed."""
     public_version: int
     redacted: bool
-    changes: int
-    """How often it was changed."""
+    rewritten: int
+    annotated: int
     read_at: int
     """The version the conversation had, at least, when this was read."""
 
@@ -114,6 +116,7 @@ class EditMessage(Command):
     target: MessageHeader
     editor: Author
     text: str | None = None
+    flags: tuple[Flag, ...] = ()
     metadata: dict[str, Any] | None = None
 
 

@@ -87,6 +87,9 @@ def check_expected(
     check_reached(expected, current=current)
     wanted = frozenset().union(*(CONFLICTS[one] for one in asked))
     stale = sorted(topic for topic in wanted if _touched(state, topic, current) > expected)
+    if stale == [EVERYTHING]:
+        detail = "something new was said since the version you expected"
+        raise VersionConflictError(detail, seen=expected, current=current)
     if stale:
         detail = f"since the version you expected this was touched: {', '.join(stale)}"
         raise VersionConflictError(detail, seen=expected, current=current)

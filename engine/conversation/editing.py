@@ -4,7 +4,9 @@ State holds no entry per message: a command carries the header of its target, re
 of which that reading cannot know are in ``revisions``, which holds those that were made last.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+from msgspec import UNSET
 
 from engine.conversation.access import Viewer, author_mismatch, check_visible, is_own
 from engine.conversation.commands import EditMessage, MessageHeader, RedactMessage
@@ -30,6 +32,9 @@ from engine.log.event import PUBLIC, Event
 CUSTOMER_AUTHOR: AuthorType = "user"
 
 
+_UNKNOWN = Revision(version=0, public_version=0, redacted=False, rewritten=0, annotated=0)
+
+
 class StaleHeaderError(BusyError):
     """The target was read too long ago to decide on; read it again."""
 
@@ -50,10 +55,21 @@ def edit(state: ConversationState, command: EditMessage) -> tuple[Payload, ...]:
         raise author_mismatch()
     if revision.redacted:
         raise ConflictError("this message was redacted, so there is nothing to change")
-    if target.changes >= MESSAGE_CHANGES_MAX:
+    rewriting = command.text is not None
+    number = 1 + (revision.rewritten if rewriting else revision.annotated)
+    if number > MESSAGE_CHANGES_MAX:
         detail = f"a message can be changed {MESSAGE_CHANGES_MAX} times; write a new one"
         raise ConflictError(detail)
-    return (MessageUpdated(**_of(state, command), text=command.text, metadata=command.metadata),)
+    return (
+        MessageUpdated(
+            **_of(state, command),
+            changed=_changed(command),
+            number=number,
+            text=command.text,
+            metadata=command.metadata,
+            flags=command.flags or UNSET,
+        ),
+    )
 
 
 def redact(state: ConversationState, command: RedactMessage) -> tuple[Payload, ...]:
@@ -76,12 +92,18 @@ def remember(state: ConversationState, payload: OfMessage, event: Event) -> None
     uuid = payload.about()
     if uuid is None:
         return
-    before = state.revisions.pop(uuid, None)
-    public = event.version if event.visibility == PUBLIC else 0
+    before = state.revisions.pop(uuid, _UNKNOWN)
+    rewritten, annotated = before.rewritten, before.annotated
+    if isinstance(payload, MessageUpdated) and payload.changed[0] == "text":
+        rewritten = payload.number
+    elif isinstance(payload, MessageUpdated):
+        annotated = payload.number
     state.revisions[uuid] = Revision(
         version=event.version,
-        public_version=public or (before.public_version if before else 0),
-        redacted=payload.withdraws or (before is not None and before.redacted),
+        public_version=event.version if event.visibility == PUBLIC else before.public_version,
+        redacted=payload.withdraws or before.redacted,
+        rewritten=rewritten,
+        annotated=annotated,
     )
     if len(state.revisions) > REVISIONS_REMEMBERED:
         _, gone = state.revisions.popitem(last=False)
@@ -108,21 +130,31 @@ def _checked(state: ConversationState, command: EditMessage | RedactMessage) -> 
         check_reached(expected, current=current)
         if at > expected:
             detail = "the message was changed since the version you expected"
-            raise VersionConflictError(detail, seen=expected, current=current)
+            raise VersionConflictError(detail, seen=expected, current=at)
     return revision
 
 
 def _revision(state: ConversationState, target: MessageHeader) -> Revision:
-    newest = state.revisions.get(target.uuid)
-    if newest is None:
-        if target.read_at < state.revisions_known_since:
-            raise StaleHeaderError("too many messages are being changed; try again")
-        return Revision(target.version, target.public_version, target.redacted)
+    """Return where the target stands: what was read of it, and what the actor knows beyond that.
+
+    Raises:
+        StaleHeaderError: changes may have been made since that neither of them knows of.
+    """
+    if target.read_at < state.revisions_known_since:
+        raise StaleHeaderError("too many messages are being changed; try again")
+    newest = state.revisions.get(target.uuid, _UNKNOWN)
     return Revision(
-        version=newest.version,
-        public_version=newest.public_version or target.public_version,
+        version=max(newest.version, target.version),
+        public_version=max(newest.public_version, target.public_version),
         redacted=newest.redacted or target.redacted,
+        rewritten=max(newest.rewritten, target.rewritten),
+        annotated=max(newest.annotated, target.annotated),
     )
+
+
+def _changed(command: EditMessage) -> tuple[Literal["text", "metadata"], ...]:
+    text: tuple[Literal["text"], ...] = ("text",) if command.text is not None else ()
+    return (*text, "metadata") if command.metadata is not None else text
 
 
 def _may_rewrite(state: ConversationState, target: MessageHeader, viewer: Viewer) -> bool:

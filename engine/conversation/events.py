@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine import ids
 from engine.feature import Payload
@@ -11,6 +12,8 @@ AuthorType = Literal["user", "agent", "bot", "system"]
 Visibility = Literal["public", "note"]
 Status = Literal["open", "closed"]
 Priority = Literal["low", "normal", "high", "urgent"]
+Flag = Literal["bidi_controls"]
+"""``bidi_controls``: the text holds characters that change the direction it is shown in."""
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -18,6 +21,10 @@ class Author(msgspec.Struct, frozen=True):
 
     type: AuthorType
     id: str
+
+
+STAFF_EDITOR = Author("system", "staff")
+"""Who changed a message, as far as customers are told, when it was staff."""
 
 
 class ConversationCreated(Payload, frozen=True):
@@ -106,8 +113,10 @@ class MessageCreated(Payload, frozen=True):
     visibility: Visibility = "public"
     parent_id: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
-    redacted: bool = False
-    """Whether its content was withdrawn later; then text and metadata are empty."""
+    flags: tuple[Flag, ...] | UnsetType = UNSET
+    """What a reader should know before it shows the text; absent if there is nothing."""
+    redacted: bool | UnsetType = UNSET
+    """``true`` when its content was withdrawn later: text and metadata are empty. Else absent."""
 
     def for_customers(self) -> "MessageCreated":
         """A bot's reasoning stands in its metadata, and is for staff."""
@@ -117,7 +126,7 @@ class MessageCreated(Payload, frozen=True):
 
     def withdrawn(self) -> "MessageCreated":
         """Return the message without what it said."""
-        return msgspec.structs.replace(self, text="", metadata={}, redacted=True)
+        return msgspec.structs.replace(self, text="", metadata={}, flags=UNSET, redacted=True)
 
 
 class OfMessage(Payload, frozen=True):
@@ -134,6 +143,12 @@ class OfMessage(Payload, frozen=True):
     """Who changed it."""
     visibility: Visibility
 
+    def for_customers(self) -> "OfMessage":
+        """Who of staff changed it is among staff; a customer's own change is the customer's."""
+        if self.editor.type == "user":
+            return self
+        return msgspec.structs.replace(self, editor=STAFF_EDITOR)
+
     def about(self) -> bytes | None:
         """Return the UUID of the message: that of its ``message.created``."""
         return ids.uuid_of(ids.MESSAGE, self.message_id)
@@ -144,19 +159,23 @@ class MessageUpdated(OfMessage, frozen=True):
 
     type_name: ClassVar[str] = "message.updated"
 
+    changed: tuple[Literal["text", "metadata"], ...]
+    number: int
+    """1 for the first change of the text, 2 for the second…; metadata alone counts for itself."""
     text: str | None = None
     """The new text; ``None`` = as it was."""
     metadata: dict[str, Any] | None = None
     """The new metadata, which only staff sees; ``None`` = as it was."""
-    redacted: bool = False
+    flags: tuple[Flag, ...] | UnsetType = UNSET
+    redacted: bool | UnsetType = UNSET
 
-    def for_customers(self) -> "MessageUpdated":
-        """What staff and bots note with a message is among them."""
-        return msgspec.structs.replace(self, metadata=None) if self.metadata is not None else self
+    def for_customers(self) -> OfMessage:
+        """What staff and bots note with a message is among them, like who of them changed it."""
+        return msgspec.structs.replace(super().for_customers(), metadata=None)
 
     def withdrawn(self) -> "MessageUpdated":
         """Return the change without what it said."""
-        return msgspec.structs.replace(self, text=None, metadata=None, redacted=True)
+        return msgspec.structs.replace(self, text=None, metadata=None, flags=UNSET, redacted=True)
 
 
 class MessageRedacted(OfMessage, frozen=True):
@@ -175,6 +194,8 @@ class ParticipantAdded(Payload, frozen=True):
     conversation_external_id: str | None
     participant: Author
     contact_id: str | None
+    visibility: Visibility
+    """``note`` when customers do not know of it: an agent who has not spoken to them."""
 
 
 class ParticipantRemoved(ParticipantAdded, frozen=True):

@@ -3,12 +3,11 @@
 A mark is the newest word of its reader and never goes back. Pure.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.actor.kind import Kind, StreamState
 from engine.conversation.commands import AdvanceMark
 from engine.conversation.events import Author, MarksAdvanced
-from engine.errors import ConflictError
 from engine.feature import Payload
 from engine.limits import PARTICIPANTS_MAX
 from engine.log.event import Event
@@ -24,10 +23,14 @@ class Mark:
     time_ms: int
     """When it came there (record time, Unix milliseconds)."""
 
+    def up_to(self, version: int) -> "Mark":
+        """Return the mark as somebody sees it for whom the conversation ends at ``version``."""
+        return self if self.version <= version else replace(self, version=version)
+
 
 @dataclass(slots=True)
 class MarksState(StreamState):
-    """The marks of one conversation, by reader."""
+    """The marks of one conversation, by reader: of those who read last, in that order."""
 
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
 
@@ -38,9 +41,6 @@ def decide(state: MarksState, command: AdvanceMark) -> tuple[Payload, ...]:
     known = state.marks.get((reader.type, reader.id))
     if known is not None and known.version >= command.version:
         return ()
-    if known is None and len(state.marks) >= PARTICIPANTS_MAX:
-        detail = f"a conversation has the marks of at most {PARTICIPANTS_MAX} readers"
-        raise ConflictError(detail)
     return (MarksAdvanced(state.name, reader, command.contact_id, command.version),)
 
 
@@ -49,8 +49,12 @@ def apply(state: MarksState, event: Event) -> None:
     payload = event.payload
     if isinstance(payload, MarksAdvanced):
         reader = payload.reader
-        mark = Mark(state.name, reader, payload.version, event.time_ms)
-        state.marks[reader.type, reader.id] = mark
+        state.marks.pop((reader.type, reader.id), None)
+        state.marks[reader.type, reader.id] = Mark(
+            state.name, reader, payload.version, event.time_ms
+        )
+        while len(state.marks) > PARTICIPANTS_MAX:
+            del state.marks[next(iter(state.marks))]
 
 
 def subject(state: MarksState, payload: Payload) -> str:

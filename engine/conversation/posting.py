@@ -1,5 +1,7 @@
 """The rules of writing: a message, and the conversation it may make. Pure."""
 
+from msgspec import UNSET
+
 from engine.conversation.access import check_visible, not_found
 from engine.conversation.changing import check_room, opening
 from engine.conversation.commands import CreateConversation, PostMessage
@@ -24,7 +26,7 @@ def post(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
     check_if_match(command.if_match, current=state.visible_version(staff=staff))
     check_expected(state, command.expected_version, ("message",), staff=staff)
     _check_parent(command)
-    check_room(state, command.author)
+    check_room(state, command.author, command.contact_id)
     return (*created, *_reopened(state, command), _message(state, command))
 
 
@@ -32,10 +34,12 @@ def create(state: ConversationState, command: CreateConversation) -> tuple[Paylo
     """Return the events that make a conversation without a message.
 
     Raises:
-        ConflictError: it is there already.
+        ConflictError: it is there already, and the viewer may know it.
+        NotFoundError: it is there, and another's.
     """
     if state.created:
-        detail = "there is a conversation of this external_id already"
+        check_visible(state, command.viewer)
+        detail = "this conversation is there already"
         raise ConflictError(detail, members={"conversation_id": state.name})
     requester, external_id = command.requester, command.external_id
     made: list[Payload] = [
@@ -47,7 +51,8 @@ def create(state: ConversationState, command: CreateConversation) -> tuple[Paylo
         )
     ]
     if requester:
-        made.append(ParticipantAdded(state.name, external_id, requester, command.contact_id))
+        contact_id = command.contact_id
+        made.append(ParticipantAdded(state.name, external_id, requester, contact_id, "public"))
     return (*made, *opening(state, external_id, command.changes))
 
 
@@ -90,4 +95,5 @@ def _message(state: ConversationState, command: PostMessage) -> MessageCreated:
         visibility=command.visibility,
         parent_id=command.parent.id if command.parent else None,
         metadata=command.metadata,
+        flags=command.flags or UNSET,
     )

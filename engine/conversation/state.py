@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.actor.kind import StreamState
-from engine.conversation.events import Author
+from engine.conversation.events import Author, Priority
 
 
 @dataclass(slots=True)
@@ -20,6 +20,8 @@ class Participant:
     """When it first wrote or was added (record time, Unix milliseconds)."""
     public: bool
     """Whether a customer may know of it: not of an agent who only left notes."""
+    left: bool = False
+    """Whether it takes part no more; who comes back joined when it first did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class Revision:
     public_version: int
     """Of the newest change that customers see; 0 if they see none."""
     redacted: bool
+    rewritten: int
+    """How often its text was changed."""
+    annotated: int
+    """How often only its metadata was set."""
 
 
 @dataclass(slots=True)
@@ -43,19 +49,34 @@ class ConversationState(StreamState):
     requester_contact_id: str | None = None
     status: str = "open"
     assignee: Author | None = None
-    priority: str = "normal"
+    priority: Priority = "normal"
     channel: str | None = None
     tags: tuple[str, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     created_ms: int = 0
     updated_public_ms: int = 0
-    participants: dict[tuple[str, str], Participant] = field(default_factory=dict)
+    participants: dict[str, Participant] = field(default_factory=dict)
+    """By ``seat``; also those who left last, so that whoever comes back has not joined anew."""
     touched: dict[str, int] = field(default_factory=dict)
     """Topic (``conflicts``) → version of the newest event that touched it."""
     revisions: OrderedDict[bytes, Revision] = field(default_factory=OrderedDict)
     """UUID of a message → its revision, for the messages that were changed last."""
     revisions_known_since: int = 0
     """A change above this version is in ``revisions``; at or below, it may have been let go."""
+
+    def present(self) -> list[Participant]:
+        """Return those who take part."""
+        return [someone for someone in self.participants.values() if not someone.left]
+
+    def taking_part(self, author: Author, contact_id: str | None) -> Participant | None:
+        """Return somebody if it takes part."""
+        found = self.participants.get(seat(author, contact_id))
+        return None if found is None or found.left else found
+
+
+def seat(author: Author, contact_id: str | None) -> str:
+    """Return what somebody is known by: a customer by its contact, whatever it is called."""
+    return contact_id or f"{author.type} {author.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +91,10 @@ class ConversationView:
     version: int
     created_ms: int
     updated_ms: int
+    public_version: int
+    """The version customers see it at."""
     assignee: Author | None = None
-    priority: str | None = None
+    priority: Priority | None = None
     channel: str | None = None
     tags: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -84,11 +107,11 @@ def view(state: ConversationState, *, staff: bool) -> ConversationView:
         external_id=state.external_id,
         status=state.status,
         requester=state.requester,
-        participants=tuple(p.author for p in state.participants.values() if staff or p.public),
+        participants=tuple(p.author for p in state.present() if staff or p.public),
         version=state.visible_version(staff=staff),
         created_ms=state.created_ms,
         updated_ms=state.last_time_ms if staff else state.updated_public_ms,
-        channel=state.channel,
+        public_version=state.last_public_version,
     )
     if not staff:
         return seen
@@ -96,6 +119,7 @@ def view(state: ConversationState, *, staff: bool) -> ConversationView:
         seen,
         assignee=state.assignee,
         priority=state.priority,
+        channel=state.channel,
         tags=state.tags,
         attributes=dict(state.attributes),
     )

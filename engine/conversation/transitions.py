@@ -4,7 +4,7 @@
 event has already happened. Neither awaits, reads a clock, draws a random number or logs.
 """
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from engine.actor.kind import Kind
 from engine.conversation import changing, editing, posting
@@ -34,8 +34,9 @@ from engine.conversation.events import (
     ParticipantAdded,
     ParticipantRemoved,
 )
-from engine.conversation.state import ConversationState, Participant
+from engine.conversation.state import ConversationState, Participant, seat
 from engine.feature import Payload
+from engine.limits import PARTICIPANTS_MAX
 from engine.log.event import PUBLIC, Event
 from engine.principal import ACCOUNT_PREFIX
 
@@ -80,7 +81,7 @@ def apply(state: ConversationState, event: Event) -> None:
         case OfMessage():
             editing.remember(state, payload, event)
         case ParticipantRemoved(participant=someone):
-            state.participants.pop((someone.type, someone.id), None)
+            _leave(state, someone, payload.contact_id)
         case ParticipantAdded(participant=someone):
             _join(state, someone, payload.contact_id, event)
         case _:
@@ -106,12 +107,10 @@ def subject(state: ConversationState, payload: Payload) -> str:
 
 def staff_only(payload: Payload) -> bool:
     """Say whether customers must never learn of the event."""
-    if isinstance(payload, MessageUpdated) and payload.text is None:
+    if isinstance(payload, MessageUpdated) and "text" not in payload.changed:
         return True
-    if isinstance(payload, MessageCreated | OfMessage):
+    if isinstance(payload, MessageCreated | OfMessage | ParticipantAdded):
         return payload.visibility == "note"
-    if isinstance(payload, ParticipantAdded):
-        return payload.participant.type != "user"
     return isinstance(payload, AMONG_STAFF)
 
 
@@ -142,7 +141,7 @@ def _set(state: ConversationState, payload: Payload) -> None:
             pass
 
 
-def _update(state: ConversationState, changes: dict[str, object]) -> None:
+def _update(state: ConversationState, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         if name == "attributes" and isinstance(value, dict):
             state.attributes = changing.merged(state.attributes, value)
@@ -150,13 +149,27 @@ def _update(state: ConversationState, changes: dict[str, object]) -> None:
             setattr(state, name, value)
 
 
+def _leave(state: ConversationState, who: Author, contact_id: str | None) -> None:
+    name = seat(who, contact_id)
+    found = state.participants.pop(name, None)
+    if found is not None:
+        found.left = True
+        state.participants[name] = found
+    gone = [name for name, someone in state.participants.items() if someone.left]
+    for name in gone[:-PARTICIPANTS_MAX]:
+        del state.participants[name]
+
+
 def _join(state: ConversationState, who: Author, contact_id: str | None, event: Event) -> None:
-    """Writing makes one take part; a public word makes it known to customers."""
-    key = (who.type, who.id)
-    found = state.participants.get(key)
-    if found is None:
-        found = Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False)
-        state.participants[key] = found
+    """Writing makes one take part; a public word makes it known to customers.
+
+    Who comes back joined when it first did: an account that claimed it since sees no more by that.
+    """
+    found = state.participants.setdefault(
+        seat(who, contact_id),
+        Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False),
+    )
+    found.left = False
     found.public = found.public or event.visibility == PUBLIC
     if event.actor.startswith(ACCOUNT_PREFIX):
         found.account = found.account or event.actor

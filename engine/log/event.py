@@ -106,6 +106,11 @@ class Event:
             self._payload = decode(catalogue[self.type], self.data)
         return self._payload
 
+    @property
+    def withdraws(self) -> bool:
+        """Say whether it withdraws the content of what it is about."""
+        return self.about is not None and bool(self.payload.withdraws)
+
     def withdraw(self) -> None:
         """Forget the content: a later event says that it must not be shown any more."""
         self._payload = self.payload.withdrawn()

@@ -103,14 +103,18 @@ class Log:
             record = await self._stored.find(uuid)
             return (await self._opened([record]))[0] if record else None
 
-    async def about(self, uuids: Sequence[bytes]) -> list[Event]:
-        """Return every committed event that is about one of these, in order.
+    async def about(
+        self, uuids: Sequence[bytes], *, after: int = 0, limit: int = READ_RECORDS_MAX
+    ) -> list[Event]:
+        """Return committed events that are about one of these, in order, a page at a time.
 
         Args:
             uuids: at most ``READ_RECORDS_MAX``.
+            after: a position; only what lies behind it is returned.
+            limit: of the page.
         """
         with store_failures():
-            return await self._opened(await self._records_about(uuids))
+            return await self._opened(await self._stored.about(uuids, after=after, limit=limit))
 
     async def head(self, stream: Stream) -> int:
         """Return the newest committed version of a stream; 0 if it has no events."""
@@ -156,7 +160,8 @@ class Log:
 
     def _sealed(self, write: EventWrite) -> StreamWrite:
         drafts = tuple(
-            Draft(event.uuid, self._body(event), event, event.about) for event in write.events
+            Draft(event.uuid, self._body(event), event, event.about, event.withdraws)
+            for event in write.events
         )
         return StreamWrite(write.stream, write.base, drafts)
 
@@ -180,29 +185,10 @@ class Log:
             )
             for record, head in zip(records, heads, strict=True)
         ]
-        if outdated := [event for event in events if event.outdated]:
-            await self._withdraw(outdated)
-        return events
-
-    async def _withdraw(self, outdated: Sequence[Event]) -> None:
-        """Take the content from events that a later one withdraws: no door may show it again."""
-        withdrawn_at: dict[bytes, int] = {}
-        for record in await self._records_about([event.about or event.uuid for event in outdated]):
-            if record.about and self._catalogue[codec.head_of(record).type].withdraws:
-                withdrawn_at[record.about] = record.position
-        for event in outdated:
-            if withdrawn_at.get(event.about or event.uuid, 0) > event.position:
+        for event, record in zip(events, records, strict=True):
+            if record.withdrawn:
                 event.withdraw()
-
-    async def _records_about(self, uuids: Sequence[bytes]) -> list[StoredRecord]:
-        records: list[StoredRecord] = []
-        wanted = list(dict.fromkeys(uuids))
-        while True:
-            after = records[-1].position if records else 0
-            page = await self._stored.about(wanted, after=after, limit=READ_RECORDS_MAX)
-            records += page
-            if len(page) < READ_RECORDS_MAX:
-                return records
+        return events
 
 
 @contextmanager

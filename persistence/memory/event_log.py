@@ -37,6 +37,8 @@ class _Submit(NamedTuple):
     appended: tuple[Appended, ...]
     size: int
     on_done: OnDone
+    withdrawing: frozenset[int]
+    """Positions of the records that withdraw what they are about."""
 
 
 class MemoryEventLog:
@@ -94,15 +96,18 @@ class MemoryEventLog:
     def _numbered(self, writes: Sequence[StreamWrite], size: int, on_done: OnDone) -> _Submit:
         records: list[StoredRecord] = []
         appended: list[Appended] = []
+        withdrawing: set[int] = set()
         for stream, version, drafts in writes:
-            records += [
-                StoredRecord(self._position + number, stream, version + number, *draft)
-                for number, draft in enumerate(drafts, start=1)
-            ]
+            for number, draft in enumerate(drafts, start=1):
+                position = self._position + number
+                *parts, withdraws = draft
+                records.append(StoredRecord(position, stream, version + number, *parts))
+                if withdraws:
+                    withdrawing.add(position)
             self._position += len(drafts)
             self._heads[stream] = version + len(drafts)
             appended.append(Appended(stream, self._heads[stream], self._position))
-        return _Submit(tuple(records), tuple(appended), size, on_done)
+        return _Submit(tuple(records), tuple(appended), size, on_done, frozenset(withdrawing))
 
     async def append(self, writes: Sequence[StreamWrite]) -> tuple[Appended, ...]:
         """Submit and wait for the receipt."""
@@ -177,7 +182,7 @@ class MemoryEventLog:
         del self._unanswered[:count]
         self._bytes -= sum(submit.size for submit in batch)
         self._event_ids.difference_update(record.event_id for record in records)
-        self._kept.add(records)
+        self._kept.add(records, frozenset().union(*(submit.withdrawing for submit in batch)))
         if not self._unanswered:
             self._heads.clear()
         with ExitStack() as calls:

@@ -13,6 +13,7 @@ class KeptRecords:
         self.by_event: dict[bytes, StoredRecord] = {}
         self._by_stream: dict[Stream, list[StoredRecord]] = {}
         self._by_about: dict[bytes, list[StoredRecord]] = {}
+        self._withdrawn_at: dict[bytes, int] = {}
 
     def of(self, stream: Stream) -> list[StoredRecord]:
         """Return the records of ``stream`` in version order."""
@@ -24,12 +25,18 @@ class KeptRecords:
 
     def seen(self, record: StoredRecord) -> StoredRecord:
         """Return ``record`` as a reader gets it now: it may have become outdated."""
-        later = self.about(record.about or record.event_id)
-        return record._replace(outdated=bool(later) and later[-1].position > record.position)
+        thing = record.about or record.event_id
+        later = self.about(thing)
+        return record._replace(
+            outdated=bool(later) and later[-1].position > record.position,
+            withdrawn=self._withdrawn_at.get(thing, 0) > record.position,
+        )
 
-    def add(self, records: tuple[StoredRecord, ...]) -> None:
-        """Keep ``records``, whose numbers follow the last ones."""
+    def add(self, records: tuple[StoredRecord, ...], withdrawing: frozenset[int]) -> None:
+        """Keep ``records``, whose numbers follow the last ones; some positions withdraw."""
         for record in records:
+            if record.about is not None and record.position in withdrawing:
+                self._withdrawn_at[record.about] = record.position
             stored = record._replace(note=None)
             self.by_position.append(stored)
             self.by_event[record.event_id] = stored

@@ -11,7 +11,7 @@ from persistence.protocols.event_log import OnDone
 from persistence.records import Appended, StoredRecord, Stream, StreamWrite
 from persistence.sqlite.group_commit import GroupCommit
 from persistence.sqlite.heads import Head, Heads
-from persistence.sqlite.readers import Readers
+from persistence.sqlite.readers import WITHDRAWN, Readers
 from persistence.sqlite.statements import (
     FIND_POSITION,
     FIND_RECORD,
@@ -109,12 +109,19 @@ class SqliteEventLog:
     async def find(self, event_id: bytes) -> StoredRecord | None:
         """Return the committed record of one event, or ``None``."""
         await trio.lowlevel.checkpoint()
-        for position, kind, name, version, found_id, body, about, outdated in self._readers.look_up(
+        for position, kind, name, version, found_id, body, about, fate in self._readers.look_up(
             FIND_RECORD, (event_id,)
         ):
             stream = Stream(kind, name)
             return StoredRecord(
-                position, stream, version, found_id, body, about=about, outdated=bool(outdated)
+                position,
+                stream,
+                version,
+                found_id,
+                body,
+                about=about,
+                outdated=fate is not None,
+                withdrawn=fate == WITHDRAWN,
             )
         return None
 

@@ -1,7 +1,9 @@
 """The task that commits: everything one pass of the loop has submitted, in one transaction."""
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 import trio
 
@@ -15,11 +17,30 @@ REOPEN_PAUSE_SECONDS = 1
 """Between two attempts to open a log whose disk has failed."""
 
 
+class OnCommit(Protocol):
+    """What hears of every commit, on the loop; it must not raise."""
+
+    def __call__(self, records: int, seconds: float, *, succeeded: bool) -> None:
+        """Take note of a commit that the disk has answered, or that could not be begun."""
+
+
+def unobserved(records: int, seconds: float, *, succeeded: bool) -> None:
+    """Take no note."""
+
+
 class GroupCommit:
     """Takes batches from the queue, commits them, answers them and tells the feed."""
 
-    def __init__(self, writer: Writer, queue: SubmitQueue, heads: Heads, feed: SqliteFeed) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        queue: SubmitQueue,
+        heads: Heads,
+        feed: SqliteFeed,
+        on_commit: OnCommit = unobserved,
+    ) -> None:
         """Put the parts together; :meth:`open` and :meth:`run` make them work."""
+        self._on_commit = on_commit
         self._writer = writer
         self._queue = queue
         self._heads = heads
@@ -31,6 +52,11 @@ class GroupCommit:
     def accepting(self) -> bool:
         """Whether a submit would be committed."""
         return self._writer.is_open and not self._ending
+
+    @property
+    def records_waiting(self) -> int:
+        """How many records have a position and are not on disk yet."""
+        return self._heads.position - self._feed.committed() if self.accepting else 0
 
     def open(self) -> None:
         """Open the file and begin at its end. Call it in a thread: migrations may take long."""
@@ -72,7 +98,13 @@ class GroupCommit:
     async def _commit_all(self) -> None:
         while self._queue:
             batch = self._queue.take()
+            began = time.perf_counter()
             error = await self._commit(batch)
+            self._on_commit(
+                sum(len(submit.records) for submit in batch),
+                time.perf_counter() - began,
+                succeeded=error is None,
+            )
             if error is None:
                 self._announce(batch)
             else:

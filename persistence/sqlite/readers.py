@@ -20,6 +20,10 @@ PAGE_CONNECTIONS = 2
 """Pages that are read at the same time; further ones wait."""
 
 
+WITHDRAWN = 2
+"""What the statements say of a record that a later one withdraws; 1 = outdated, NULL = neither."""
+
+
 class Readers:
     """One connection for single index reads on the loop, and a few for pages in threads."""
 
@@ -88,7 +92,7 @@ def _unpacked(
     page: tuple[str, str, str, str, str, str, str, bytes | None, bytes | None],
 ) -> list[StoredRecord]:
     *numbers, event_ids, bodies = page
-    positions, kinds, names, versions, lengths, abouts, outdated = map(json.loads, numbers)
+    positions, kinds, names, versions, lengths, abouts, fates = map(json.loads, numbers)
     records: list[StoredRecord] = []
     if event_ids is None or bodies is None:
         return records
@@ -106,7 +110,8 @@ def _unpacked(
                 event_id,
                 body,
                 about=bytes.fromhex(abouts[index]) or None,
-                outdated=bool(outdated[index]),
+                outdated=fates[index] is not None,
+                withdrawn=fates[index] == WITHDRAWN,
             )
         )
     return records

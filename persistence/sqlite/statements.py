@@ -9,6 +9,11 @@ def _query(name: str) -> str:
     return (_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def _page(name: str) -> str:
+    """Return the statement that packs the records which a query selects into one row."""
+    return _query("page").replace("{records}", _query(name))
+
+
 def migrations(database: str) -> tuple[str, ...]:
     """Return the scripts of ``schema/<database>/`` in the order of their numbers."""
     scripts = sorted((_FOLDER / "schema" / database).iterdir(), key=lambda script: script.name)
@@ -25,12 +30,12 @@ INSERT_KEY = _query("insert_key")
 INSERT_RECORD = _query("insert_record")
 INSERT_STREAM = _query("insert_stream")
 PUT_DOCUMENT = _query("put_document")
-READ_ABOUT = _query("read_about")
+READ_ABOUT = _page("read_about")
 READ_DOCUMENT = _query("read_document")
 READ_ENDS = _query("read_ends")
 READ_EPOCH = _query("read_epoch")
-READ_FEED = _query("read_feed")
+READ_FEED = _page("read_feed")
 READ_HEAD = _query("read_head")
-READ_STREAM = _query("read_stream")
-READ_STREAM_NEWEST_FIRST = _query("read_stream_newest_first")
+READ_STREAM = _page("read_stream")
+READ_STREAM_NEWEST_FIRST = _page("read_stream_newest_first")
 SET_EPOCH = _query("set_epoch")

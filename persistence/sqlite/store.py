@@ -1,5 +1,7 @@
 """A data folder, and in it a folder of SQLite files for each environment of each workspace."""
 
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from persistence.sqlite.documents import SqliteDocuments
 from persistence.sqlite.event_log import SqliteEventLog, read_head
 from persistence.sqlite.feed import SqliteFeed
 from persistence.sqlite.files import FolderLock, make_folder
-from persistence.sqlite.group_commit import GroupCommit
+from persistence.sqlite.group_commit import GroupCommit, OnCommit, unobserved
 from persistence.sqlite.heads import Heads
 from persistence.sqlite.readers import Readers
 from persistence.sqlite.serial_database import SerialDatabase
@@ -27,7 +29,7 @@ KEYS_FILE = "keys.db"
 class SqliteStore:
     """One environment: ``log.db``, ``keys.db`` and ``documents.db`` in a folder of its own."""
 
-    def __init__(self, stores: "SqliteStores", folder: Path) -> None:
+    def __init__(self, stores: "SqliteStores", folder: Path, on_commit: OnCommit) -> None:
         """Use ``folder``; only :meth:`SqliteStores.store` calls this."""
         self._stores = stores
         self._folder = folder
@@ -38,10 +40,15 @@ class SqliteStore:
         heads = Heads(lambda stream: read_head(self._readers, stream))
         queue = SubmitQueue()
         self.feed = SqliteFeed(self._readers)
-        self._commits = GroupCommit(self._writer, queue, heads, self.feed)
+        self._commits = GroupCommit(self._writer, queue, heads, self.feed, on_commit)
         self.log = SqliteEventLog(self._commits, queue, heads, self._readers)
         self.subject_keys = SqliteSubjectKeys(self._keys)
         self.documents = SqliteDocuments(self._kept)
+
+    @property
+    def records_waiting(self) -> int:
+        """How many records have a position and are not on disk yet."""
+        return self._commits.records_waiting
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the files, commit what is submitted until cancelled, and close.
@@ -50,7 +57,7 @@ class SqliteStore:
             StoreTooNewError, StoreDamagedError, StoreUnavailableError: It cannot be opened, or
                 this environment is running already.
         """
-        self._stores.begin(self._folder)
+        self._stores.begin(self._folder, self)
         try:
             await trio.to_thread.run_sync(self._open)
             task_status.started()
@@ -89,11 +96,17 @@ class SqliteStore:
 class SqliteStores:
     """Every store of one data folder: ``<root>/<workspace>/<environment>/``."""
 
-    def __init__(self, root: Path) -> None:
-        """Use ``root`` once it is open. One process uses it at a time (``<root>/LOCK``)."""
+    def __init__(
+        self, root: Path, *, observer: Callable[[str], OnCommit] = lambda _: unobserved
+    ) -> None:
+        """Use ``root`` once it is open. One process uses it at a time (``<root>/LOCK``).
+
+        ``observer`` returns what hears of the commits of an environment of that name.
+        """
+        self._observer = observer
         self._root = root
         self._lock = FolderLock(root)
-        self._running: set[Path] = set()
+        self._running: dict[Path, SqliteStore] = {}
 
     async def open(self) -> None:
         """Take the folder, making it if need be.
@@ -125,10 +138,18 @@ class SqliteStores:
             ValueError: A name is not 1 to 64 characters of ``[a-z0-9_]``.
         """
         check_environment(workspace, environment)
-        return SqliteStore(self, self._root / workspace / environment)
+        folder = self._root / workspace / environment
+        return SqliteStore(self, folder, self._observer(environment))
 
-    def begin(self, folder: Path) -> None:
-        """Note that the store in ``folder`` runs.
+    def records_waiting(self) -> dict[str, int]:
+        """Return how many records wait for the disk, by the name of their environment."""
+        found: Counter[str] = Counter()
+        for folder, store in self._running.items():
+            found[folder.name] += store.records_waiting
+        return dict(found)
+
+    def begin(self, folder: Path, store: SqliteStore) -> None:
+        """Note that ``store`` runs in ``folder``.
 
         Raises:
             StoreUnavailableError: It does already, or the data folder is not open.
@@ -136,11 +157,11 @@ class SqliteStores:
         if not self._lock.is_held or folder in self._running:
             message = f"{folder}: the data folder is not open, or this store is running already"
             raise StoreUnavailableError(message)
-        self._running.add(folder)
+        self._running[folder] = store
 
     def end(self, folder: Path) -> None:
         """Note that the store in ``folder`` has stopped."""
-        self._running.discard(folder)
+        self._running.pop(folder, None)
 
 
 def _torn_apart(*, kept: Path, missing: Path) -> StoreDamagedError:

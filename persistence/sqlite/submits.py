@@ -14,8 +14,8 @@ from persistence.protocols.event_log import OnDone
 from persistence.records import Appended, StoredRecord, StreamWrite
 from persistence.sqlite.heads import Head, Heads
 
-Row = tuple[int, int, int, bytes, bytes, bytes | None]
-"""Position, stream id, version, event id, body, about: what is bound to the INSERT."""
+Row = tuple[int, int, int, bytes, bytes, bytes | None, bool]
+"""Position, stream id, version, event id, body, about, withdraws: what is bound to the INSERT."""
 
 
 class Submit:
@@ -45,10 +45,10 @@ class Submit:
             head.stream_id = heads.stream_id
             self.new_streams.append((head.stream_id, stream.kind, stream.name))
         stream_id, position = head.stream_id, heads.position
-        for event_id, body, note, about in drafts:
+        for event_id, body, note, about, withdraws in drafts:
             position += 1
             version += 1
-            self.rows.append((position, stream_id, version, event_id, body, about))
+            self.rows.append((position, stream_id, version, event_id, body, about, withdraws))
             self.records.append(
                 StoredRecord(position, stream, version, event_id, body, note, about)
             )

@@ -57,6 +57,57 @@ async def test_a_record_is_outdated_once_a_later_one_is_about_it(store: Store) -
         assert await store.log.find(record.event_id) == record
 
 
+async def test_a_record_is_withdrawn_with_all_that_was_said_about_it_before(store: Store) -> None:
+    first, other = draft(b"first"), draft(b"other")
+    earlier = about(first, b"earlier")
+    await store.log.append([StreamWrite(stream("a"), 0, (first, other, earlier))])
+    assert not any(record.withdrawn for record in await store.log.read(stream("a")))
+
+    redaction = about(first, b"redaction")._replace(withdraws=True)
+    await store.log.append([StreamWrite(stream("a"), 3, (redaction, about(other, b"harmless")))])
+    await store.log.append([StreamWrite(stream("a"), 5, (about(first, b"later"),))])
+
+    outdated = [True, True, True, True, False, False]
+    withdrawn = [True, False, True, False, False, False]
+    for page in (
+        await store.log.read(stream("a")),
+        (await store.log.read(stream("a"), newest_first=True))[::-1],
+        await store.feed.read_feed(),
+    ):
+        assert [record.outdated for record in page] == outdated
+        assert [record.withdrawn for record in page] == withdrawn
+        for record in page:
+            assert await store.log.find(record.event_id) == record
+    said = await store.log.about([first.event_id, other.event_id])
+    assert [(record.body, record.withdrawn) for record in said] == [
+        (b"earlier", True),
+        (b"redaction", False),
+        (b"harmless", False),
+        (b"later", False),
+    ]
+
+
+async def test_what_is_said_later_is_withdrawn_by_a_later_redaction_alone(store: Store) -> None:
+    first = draft()
+    redaction = about(first, b"redaction")._replace(withdraws=True)
+    again = about(first, b"again")._replace(withdraws=True)
+    drafts = (first, redaction, about(first, b"later"), again)
+    await store.log.append([StreamWrite(stream("a"), 0, drafts)])
+
+    page = await store.log.read(stream("a"))
+
+    assert [record.withdrawn for record in page] == [True, True, True, False]
+
+
+async def test_a_record_about_nothing_withdraws_nothing(store: Store) -> None:
+    loner = draft()._replace(withdraws=True)
+    await store.log.append([StreamWrite(stream("a"), 0, (draft(), loner, draft()))])
+
+    page = await store.log.read(stream("a"))
+
+    assert not any(record.withdrawn or record.outdated for record in page)
+
+
 async def test_a_receipt_tells_listeners_what_a_record_is_about(store: Store) -> None:
     heard: list[bytes | None] = []
     store.feed.listen(lambda records: heard.extend(record.about for record in records))

@@ -33,6 +33,7 @@ PLANTED = Path(__file__).parent / "planted"
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.requirement("G2", "G5", "G6")
 async def test_what_was_acked_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - what is needed to run it again

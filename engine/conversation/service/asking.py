@@ -14,7 +14,6 @@ from engine.conversation.commands import Command
 from engine.conversation.events import Author
 from engine.conversation.service.contacts import Contacts
 from engine.conversation.state import ConversationState, ConversationView, view
-from engine.errors import NotFoundError
 from engine.limits import CONTACTS_REMEMBERED
 from engine.principal import Principal
 from persistence.records import Stream
@@ -55,15 +54,13 @@ class Asking:
         access.check_named(principal, conversation_id)
         return conversation_id, external_id
 
-    def fresh_id(self, command_key: bytes | None) -> str:
-        """Return an id for a new conversation: fixed by the request's key, if it has one."""
-        if command_key is None:
-            return ids.type_id(ids.CONVERSATION, ids.new_uuid())
-        return self._ids.derived(ids.CONVERSATION, command_key)
-
     def contact_of(self, author: Author) -> tuple[str, str | None]:
         """Return (TypeID, external id) of a customer."""
         return self._ids.resolve(ids.USER, author.id)
+
+    def contact_if_customer(self, author: Author) -> str | None:
+        """Return the TypeID of a customer; staff has none."""
+        return self.contact_of(author)[0] if author.type == "user" else None
 
     def viewer(self, principal: Principal) -> Viewer:
         """Return the eyes of a principal."""
@@ -89,7 +86,7 @@ class Asking:
         stream = stream_of(conversation_id)
         try:
             return await self.registry.ask(stream, command, origin, size=size, look=look)
-        except NotFoundError:
+        except access.HiddenError:
             owning = await self.owning(conversation_id, command)
             return await self.registry.ask(stream, owning, origin, size=size, look=look)
 
@@ -103,7 +100,7 @@ class Asking:
         viewer = self.viewer(principal)
         try:
             return await self._look(conversation_id, viewer)
-        except NotFoundError:
+        except access.HiddenError:
             if viewer.account is None:
                 raise
             owned = await self.owned(conversation_id, viewer.account)
@@ -126,8 +123,7 @@ class Asking:
         """
 
         def joined(state: ConversationState) -> list[tuple[str, int]]:
-            people = state.participants.values()
-            return [(p.contact_id, p.joined_ms) for p in people if p.contact_id]
+            return [(p.contact_id, p.joined_ms) for p in state.present() if p.contact_id]
 
         found = await self.question(conversation_id, joined)
         claims = {contact: await self.contacts.claim_of(contact) for contact, _ in found}
@@ -135,6 +131,22 @@ class Asking:
             contact
             for contact, since_ms in found
             if (claim := claims[contact]) and claim.account == account and claim.time_ms < since_ms
+        )
+
+    async def owns(self, conversation_id: str, account: str, contact_id: str) -> bool:
+        """Say whether ``account`` sees a conversation by this one contact (see ``owned``)."""
+
+        def joined(state: ConversationState) -> int | None:
+            found = [p.joined_ms for p in state.present() if p.contact_id == contact_id]
+            return found[0] if found else None
+
+        since_ms = await self.question(conversation_id, joined)
+        claim = await self.contacts.claim_of(contact_id) if since_ms is not None else None
+        return (
+            claim is not None
+            and since_ms is not None
+            and claim.account == account
+            and claim.time_ms < since_ms
         )
 
     async def owning(self, conversation_id: str, command: AnyCommandOf) -> AnyCommandOf:
@@ -148,6 +160,11 @@ class Asking:
         if not owned:
             raise access.not_found()
         return replace(command, viewer=replace(command.viewer, owned=owned))
+
+    def forget(self, conversation_id: str, account: str | None) -> None:
+        """Look again next time: what was seen before is hidden now."""
+        if account is not None:
+            self._looked.pop((conversation_id, account), None)
 
     async def owning_if_hidden(self, conversation_id: str, command: AnyCommandOf) -> AnyCommandOf:
         """Look once per account and conversation; the actor itself decides every time."""

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.actor.outcome import Accepted, Origin, Replayed
+from engine.actor.outcome import Accepted, Origin, Outcome, Replayed
 from engine.conversation import access
 from engine.conversation.access import Viewer
 from engine.conversation.commands import EditMessage, MessageHeader, RedactMessage
-from engine.conversation.editing import StaleHeaderError
-from engine.conversation.events import Author
+from engine.conversation.editing import StaleHeaderError, no_message
+from engine.conversation.events import Author, Flag
 from engine.conversation.revisions import Revised
 from engine.conversation.service.asking import Asking
-from engine.conversation.service.changing import ANYTHING, Expectation, members
+from engine.conversation.service.changing import ANYTHING, Expectation, members, on_disk
 from engine.conversation.service.messages import Messages
 from engine.limits import STALE_HEADER_TRIES
 from engine.principal import Principal
@@ -26,8 +26,11 @@ class Edit:
 
     text: str | None = None
     metadata: dict[str, Any] | None = None
+    flags: tuple[Flag, ...] = ()
     editor: Author | None = None
     expectation: Expectation = ANYTHING
+    size: int = 1024
+    """Bytes it is counted with while it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +59,23 @@ class Editing:
             AuthorMismatchError, ForbiddenError: the key may not change it so.
             VersionConflictError, BadVersionError: it is not where it was expected.
             ConflictError: it was redacted, or changed too often.
+            OutcomeUnknownError: try again with the same idempotency key.
         """
 
         def making(viewer: Viewer, target: MessageHeader) -> EditMessage:
             return EditMessage(
                 viewer=viewer,
                 target=target,
-                editor=_editor(principal, edit.editor, target.author),
+                editor=access.editor_of(principal, edit.editor, target.author),
                 text=edit.text,
                 metadata=edit.metadata,
+                flags=edit.flags,
                 **members(edit.expectation),
             )
 
-        return await self._edited(principal, conversation, message_id, making, origin)
+        return await self._edited(
+            _Asked(principal, making, origin, edit.size), conversation, message_id
+        )
 
     async def redact(
         self, principal: Principal, conversation: str, message_id: str, edit: Edit, origin: Origin
@@ -83,55 +90,66 @@ class Editing:
             return RedactMessage(
                 viewer=viewer,
                 target=target,
-                editor=_editor(principal, edit.editor, target.author),
+                editor=access.editor_of(principal, edit.editor, target.author),
                 **members(edit.expectation),
             )
 
-        return await self._edited(principal, conversation, message_id, making, origin)
+        return await self._edited(
+            _Asked(principal, making, origin, edit.size), conversation, message_id
+        )
 
-    async def _edited(
-        self,
-        principal: Principal,
-        conversation: str,
-        message_id: str,
-        making: Making,
-        origin: Origin,
-    ) -> Edited:
-        seen = await self._asking.see(principal, conversation)
-        viewer = self._asking.viewer(principal)
-        if viewer.account is not None:
-            owned = await self._asking.owned(seen.id, viewer.account)
-            viewer = replace(viewer, owned=owned)
-        outcome = await self._decided(seen.id, message_id, viewer, making, origin)
+    async def _edited(self, asked: "_Asked", conversation: str, message_id: str) -> Edited:
+        audience = asked.principal.audience
+        seen = await self._asking.see(asked.principal, conversation)
+        outcome = await self._decided(asked, seen.id, message_id)
         until = None
         if isinstance(outcome, Replayed):
             until = outcome.version
         elif isinstance(outcome, Accepted) and outcome.events:
             until = outcome.events[-1].version
-        message = await self._messages.read(seen.id, message_id, principal.audience, until=until)
+        with on_disk():
+            message = await self._messages.read(seen.id, message_id, audience, until=until)
         return Edited(message, replayed=isinstance(outcome, Replayed))
 
-    async def _decided(
-        self,
-        conversation_id: str,
-        message_id: str,
-        viewer: Viewer,
-        making: Making,
-        origin: Origin,
-    ) -> Any:
-        """Read the header and ask; once more when others changed too much in between."""
-        for _ in range(STALE_HEADER_TRIES - 1):
+    async def _decided(self, asked: "_Asked", conversation_id: str, message_id: str) -> Outcome:
+        """Read the header and ask; again when others have changed too much in between.
+
+        Raises:
+            StaleHeaderError: ``STALE_HEADER_TRIES`` times.
+        """
+        tries = 0
+        while True:
+            tries += 1
             target = await self._messages.header(conversation_id, message_id)
+            if target.visibility == "note" and not asked.principal.staff:
+                raise no_message()
+            viewer = await self._viewer(asked.principal, conversation_id, target)
+            command = asked.making(viewer, target)
             try:
-                return await self._asking.command(conversation_id, making(viewer, target), origin)
+                return await self._asking.command(
+                    conversation_id, command, asked.origin, size=asked.size
+                )
             except StaleHeaderError:
-                continue
-        target = await self._messages.header(conversation_id, message_id)
-        return await self._asking.command(conversation_id, making(viewer, target), origin)
+                if tries == STALE_HEADER_TRIES:
+                    raise
+
+    async def _viewer(
+        self, principal: Principal, conversation_id: str, target: MessageHeader
+    ) -> Viewer:
+        """Return the eyes of a principal; an account's also know whether the author is its own."""
+        viewer = self._asking.viewer(principal)
+        if viewer.account is None or target.contact_id is None:
+            return viewer
+        contact = target.contact_id
+        owns = await self._asking.owns(conversation_id, viewer.account, contact)
+        return replace(viewer, owned=frozenset({contact})) if owns else viewer
 
 
-def _editor(principal: Principal, wanted: Author | None, author: Author) -> Author:
-    """Return who changes a message; a customer's key changes it as its author unless it says."""
-    if wanted is None and not principal.staff:
-        return author
-    return access.author_of(principal, wanted)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who asks for what."""
+
+    principal: Principal
+    making: Making
+    origin: Origin
+    size: int

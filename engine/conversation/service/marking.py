@@ -13,7 +13,7 @@ from engine.conversation.marks import Mark, MarksState, marks_in
 from engine.conversation.service.asking import Asking
 from engine.conversation.service.posting import Conversations
 from engine.errors import ActorStoppedError, BusyError, OutcomeUnknownError, ParleyError
-from engine.limits import ASK_SECONDS, MARK_SECONDS, MARKS_WAITING_MAX
+from engine.limits import ASK_SECONDS, MARK_SECONDS, MARKS_AT_ONCE_MAX, MARKS_WAITING_MAX
 from engine.principal import Principal
 from persistence.records import Stream
 
@@ -56,7 +56,7 @@ class Marks:
             while True:
                 await self._wake.wait()
                 self._wake = trio.Event()
-                self._write()
+                await self._write()
                 await trio.sleep(MARK_SECONDS)
         finally:
             self._running = False
@@ -102,8 +102,10 @@ class Marks:
         stream = Stream(MARKS, seen.id)
         answer = await self._asking.registry.ask(stream, Query(marks_in), Origin(actor=""))
         marks: Iterable[Mark] = answer.value if isinstance(answer, Answer) else ()
+        if principal.staff:
+            return list(marks)
         known = set(seen.participants)
-        return [mark for mark in marks if principal.staff or mark.reader in known]
+        return [mark.up_to(seen.version) for mark in marks if mark.reader in known]
 
     def _put(self, conversation_id: str, reader: Author, version: int, actor: str) -> _Waiting:
         name = (conversation_id, reader)
@@ -113,22 +115,28 @@ class Marks:
                 raise ActorStoppedError("the server is stopping; try again")
             if len(self._waiting) >= MARKS_WAITING_MAX:
                 raise BusyError("too many marks are waiting to be written; try again shortly")
-            contact_id = self._asking.contact_of(reader)[0] if reader.type == "user" else None
+            contact_id = self._asking.contact_if_customer(reader)
             found = self._waiting[name] = _Waiting(contact_id, version, actor)
         found.version = max(found.version, version)
         self._wake.set()
         return found
 
-    def _write(self) -> None:
-        """Turn what waits into commands: all of one conversation go in one turn, and one commit."""
-        waiting, self._waiting = self._waiting, {}
-        for (conversation_id, reader), mark in waiting.items():
+    async def _write(self) -> None:
+        """Turn what waits into commands: those of one conversation go in one turn, and one commit.
+
+        What comes meanwhile waits for the next time; a stop leaves the rest to be told.
+        """
+        for number, name in enumerate(list(self._waiting)):
+            conversation_id, reader = name
+            mark = self._waiting.pop(name)
             command = AdvanceMark(reader, mark.contact_id, mark.version)
             envelope = Envelope(command, Origin(mark.actor), mark.answer, look=_mark_of(reader))
             try:
                 self._asking.registry.tell(Stream(MARKS, conversation_id), envelope)
             except ParleyError as error:
                 mark.answer(error)
+            if number % MARKS_AT_ONCE_MAX == MARKS_AT_ONCE_MAX - 1:
+                await trio.lowlevel.checkpoint()
 
 
 def _mark_of(reader: Author) -> Callable[[MarksState], Mark]:

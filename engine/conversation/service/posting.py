@@ -7,10 +7,10 @@ from engine import ids
 from engine.actor.outcome import Accepted, Envelope, Origin, Outcome, Replayed, Reply
 from engine.conversation import access
 from engine.conversation.commands import ParentHeader, PostMessage
-from engine.conversation.events import Author, MessageCreated, Visibility
+from engine.conversation.events import Author, Flag, MessageCreated, Visibility
 from engine.conversation.service.asking import Asking, stream_of
 from engine.conversation.state import ConversationView
-from engine.errors import BadParentError
+from engine.errors import BadParentError, ParleyError
 from engine.log.event import Event
 from engine.log.log import Log
 from engine.principal import Principal
@@ -26,6 +26,7 @@ class NewMessage:
     visibility: Visibility = "public"
     parent_id: str | None = None
     metadata: dict[str, Any] | None = None
+    flags: tuple[Flag, ...] = ()
     expected_version: int | None = None
     if_match: int | None = None
     size: int = 1024
@@ -85,11 +86,19 @@ class Conversations:
         """Write a message without waiting: ``reply`` gets the outcome. Return the id it went to.
 
         For doors that keep several commands in flight. Same errors as :meth:`post`, raised here
-        as far as they are found before the actor decides.
+        as far as they are found before the actor decides. A ``HiddenError`` may be of what was
+        true a moment ago: :meth:`post` it again, with the same origin.
         """
         conversation_id, command = await self._prepare(principal, conversation, new)
         command = await self._asking.owning_if_hidden(conversation_id, command)
-        envelope = Envelope(command, origin, reply, new.size)
+        viewer = command.viewer
+
+        def answered(outcome: Outcome | ParleyError) -> None:
+            if isinstance(outcome, access.HiddenError):
+                self._asking.forget(conversation_id, viewer.account)
+            reply(outcome)
+
+        envelope = Envelope(command, origin, answered, new.size)
         self._asking.registry.tell(stream_of(conversation_id), envelope)
         return conversation_id
 
@@ -135,6 +144,7 @@ class Conversations:
             text=new.text,
             visibility=new.visibility,
             metadata=new.metadata or {},
+            flags=new.flags,
             parent=await self._parent(principal, conversation_id, new.parent_id),
             create_as=external_id,
             expected_version=new.expected_version,

@@ -1,10 +1,3 @@
-SELECT position, kind, name, version, event_id, body, about,
-    EXISTS (
-        SELECT 1
-        FROM records AS later
-        WHERE later.about = coalesce(records.about, records.event_id)
-            AND later.position > records.position
-    )
-FROM records
-JOIN streams ON streams.id = records.stream
+SELECT position, kind, name, version, event_id, body, about, fate
+FROM seen_records
 WHERE event_id = ?

@@ -1,2 +1,2 @@
-INSERT INTO records (position, stream, version, event_id, body, about)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO records (position, stream, version, event_id, body, about, withdraws)
+VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -218,7 +218,12 @@ async def test_a_log_of_an_earlier_version_is_brought_up_to_date(
     async with running(stores) as store:
         await store.log.append([write("a", 0, b"kept")])
     connection = apsw.Connection(str(root / "acme" / "live" / "log.db"))
-    connection.execute("DROP INDEX records_by_about; ALTER TABLE records DROP COLUMN about")
+    connection.execute(
+        "DROP VIEW seen_records;"
+        "DROP INDEX records_by_about;"
+        "ALTER TABLE records DROP COLUMN about;"
+        "ALTER TABLE records DROP COLUMN withdraws;"
+    )
     connection.pragma("user_version", 1)
     connection.close()
 
