@@ -6,6 +6,7 @@ Nothing is decided here: a request goes to ``Dispatcher.dispatch`` and comes bac
 
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway.http import query, trace
 from gateway.http.authenticate import credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
+from gateway.realtime import dialects
 from gateway.realtime.dialects import json as json_dialect
 from gateway.realtime.hub import Hubs
 from gateway.realtime.session import Session
@@ -33,9 +35,10 @@ REALTIME_PATH = "/v1/realtime"
 class QuartTransport:
     """A WebSocket of Quart's, as a session needs it. Used inside its own request context only."""
 
-    def __init__(self, socket: Any) -> None:
-        """Speak over ``socket``."""
+    def __init__(self, socket: Any, *, binary: bool) -> None:
+        """Speak over ``socket``, in ``binary`` messages or in text."""
         self._socket = socket
+        self._binary = binary
 
     async def receive(self) -> bytes | str:
         """Return the next message; a peer that leaves cancels the whole connection instead."""
@@ -43,9 +46,9 @@ class QuartTransport:
         return message or b""  # an empty binary message comes as None
 
     async def send(self, frames: list[bytes]) -> None:
-        """Send each frame as one text message."""
+        """Send each frame as one message."""
         for frame in frames:
-            await self._socket.send(frame.decode())
+            await self._socket.send(frame if self._binary else frame.decode())
 
     async def close(self, code: int, reason: str) -> None:
         """Close with ``code``; harmless when the peer has left."""
@@ -58,6 +61,9 @@ class QuartTransport:
 class App(QuartTrio):
     """Quart, which cannot route a target without a path (``GET ?a``): that is ``/`` here."""
 
+    beside: Callable[[], Awaitable[None]]
+    """Runs for as long as requests are served, by whoever serves them."""
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one connection of the server."""
         if scope.get("path") == "":
@@ -65,7 +71,7 @@ class App(QuartTrio):
         await super().__call__(scope, receive, send)
 
 
-def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> QuartTrio:
+def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> App:
     """Return the app that answers by ``dispatcher``; sockets are ended when ``stopping`` is set."""
     app = App("parley", static_folder=None)
     app.config.update(
@@ -92,25 +98,29 @@ def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> QuartT
             return _as_quart(
                 refused(error, request_id=trace.new_request_id(), instance=websocket.path)
             )
-        await websocket.accept(subprotocol=_subprotocol())
+        agreed = dialects.chosen(websocket.requested_subprotocols)
+        await websocket.accept(subprotocol=agreed.subprotocol if agreed else None)
+        dialect = agreed or json_dialect.DIALECT
         headers = decode_headers(websocket.scope["headers"])
         session = Session(
-            QuartTransport(websocket._get_current_object()),  # type: ignore[attr-defined]  # noqa: SLF001
+            QuartTransport(_this_websocket(), binary=dialect.binary),
             dispatcher,
-            hubs,
+            dialect,
             stopping=stopping,
             caller=caller,
             traceparent=trace.traceparent_of({"traceparent": headers.get("traceparent", "")}),
         )
-        await session.run()
+        with hubs.counting(dialect.subprotocol):
+            await session.run()
         return QuartResponse(b"", HTTPStatus.NO_CONTENT)
 
+    app.beside = hubs.run
     app.before_request(answer_request)
     app.before_websocket(answer_websocket)
     return app
 
 
-def create() -> QuartTrio:
+def create() -> App:
     """Return an app that runs its own engine, for servers that import one.
 
     One process serves one data folder: a second worker is refused by the folder's lock. Settings
@@ -123,6 +133,7 @@ def create() -> QuartTrio:
 
     async def start() -> None:
         await app.nursery.start(_run_or_die, node)
+        app.nursery.start_soon(app.beside)
 
     async def stop() -> None:
         node.stop()
@@ -155,9 +166,9 @@ async def _caller(dispatcher: Dispatcher) -> Caller | None:
     return await dispatcher.caller_of(credential_of(headers))
 
 
-def _subprotocol() -> str | None:
-    wanted = websocket.requested_subprotocols
-    return json_dialect.SUBPROTOCOL if json_dialect.SUBPROTOCOL in wanted else None
+def _this_websocket() -> Any:
+    """Return the WebSocket itself, not its proxy: it is used by other tasks too."""
+    return websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _head(scope: Any) -> Head:

@@ -57,5 +57,96 @@ RETRY_MS = 2_000
 SETTLE_SECONDS = 2.0
 """How long a stopping server waits for the answers of commands that are under way on a socket."""
 
+HEAR_OUT_SECONDS = 2.0
+"""How long a client may go on sending a body that was refused before its connection is closed."""
+
 SHUTDOWN_SECONDS = 5.0
 """How long open connections are given when the server stops."""
+
+CONTROL_REQUEST_BYTES_MAX = 16 * 1024
+"""One request over the control socket: a command and a few words."""
+
+CONTROL_ANSWER_BYTES_MAX = 4 * 1024 * 1024
+"""One line of an answer over the control socket: a list of about 16,000 keys."""
+
+CONTROL_REQUEST_SECONDS = 5.0
+"""How long a command may take to connect and to say what it wants: it is on the same machine."""
+
+CONTROL_REFUSED_SECONDS = 1.0
+"""How long a command that was refused is given to read why."""
+
+CONTROL_WRITE_SECONDS = 10.0
+"""How long one line to a command may take before it counts as gone."""
+
+CONTROL_SILENCE_SECONDS = 60.0
+"""How long a command waits for the server's next line before it gives up."""
+
+CONTROL_CONNECTIONS_MAX = 16
+"""Commands that one server carries out side by side."""
+
+FOLDER_WAIT_SECONDS = 3.0
+"""How long a command waits for a data folder that is held by a process without a socket: another
+command that is about to end, or a server that is starting."""
+
+NAME_CHARACTERS_MAX = 128
+"""The name of a workspace or a key."""
+
+SEED_CONVERSATIONS_MAX = 100_000
+SEED_MESSAGES_MAX = 500
+"""Messages of one seeded conversation, at most."""
+
+SEED_CONVERSATIONS_AT_ONCE = 32
+"""Seeded conversations that are written side by side: they share commits, and live traffic still
+finds room in each of them."""
+
+PROGRESS_SECONDS = 0.2
+"""How often a long command says how far it is."""
+
+CONNECT_SECONDS = 10.0
+"""How long our client waits for a connection and for the answer to a subscription."""
+
+RECONNECT_SECONDS_MIN = 0.5
+RECONNECT_SECONDS_MAX = 30.0
+"""Bounds of the growing pause of our client between two attempts to connect."""
+
+SILENT_HEARTBEATS = 2.5
+"""After how many heartbeats without a frame our client takes the connection for dead."""
+
+RECEIVED_FRAME_BYTES_MAX = 4 * 1024 * 1024
+"""One frame our client takes from a server: an event is at most some 100 KiB."""
+
+FSYNC_SECONDS_SLOW = 0.05
+"""A synced write that takes longer makes every message wait for it."""
+
+FSYNC_SECONDS_IMPLAUSIBLE = 20e-6
+"""No disk makes a write durable in less: one that does, says so without having done it."""
+
+DISK_FREE_BYTES_MIN = 1024**3
+"""Free space below which a look at the disk is due."""
+
+OPEN_FILES_MIN = 4_096
+"""Open files a server should be allowed: one a connection, and about 10 an environment."""
+
+TYPING_SECONDS = 8.0
+"""How long "is typing" holds unless it is said again; clients repeat it about every 4 seconds."""
+
+SIGNAL_SECONDS = 2.0
+"""One typing or presence signal an author and conversation in this time; later ones are joined."""
+
+PRESENCE_GRACE_SECONDS = 10.0
+"""How long an author stays present after its socket closed: longer than it takes to reconnect."""
+
+PRESENCE_REST_SECONDS = 45.0
+"""How long a presence given over REST holds unless it is given again, best every 20 seconds."""
+
+MARKS_TOLD_REMEMBERED = 4_096
+"""Read marks remembered per environment so that a repeated one is not signalled again."""
+
+CONVERSATION_AUTHORS_MAX = 256
+"""Authors that may type, or be present, in one conversation at the same time."""
+
+SOCKET_AUTHORS_MAX = 256
+"""Typing authors, and present authors, that one socket may speak for at the same time."""
+
+ENVIRONMENT_AUTHORS_MAX = 65_536
+"""Typing authors, and present authors, of one environment (about 500 B each)."""

@@ -10,13 +10,16 @@ import sys
 from typing import Any
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_MASKS = (
+_CREDENTIALS = (
     (
         re.compile(r"\b((?:sk|ek|rk|whsec|whsk)_(?:(?:live|test|admin)_)?)[A-Za-z0-9_.\-]{6,}"),
         r"\1***",
     ),
     (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=\-]+"), r"\1***"),
     (re.compile(r"\beyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-.]+"), "***"),
+)
+_MASKS = (
+    *_CREDENTIALS,
     (
         re.compile(
             r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]++@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"
@@ -38,6 +41,13 @@ def mask(line: str) -> str:
     for pattern, replacement in _MASKS:
         line = pattern.sub(replacement, line)
     return line
+
+
+def mask_credentials(text: str) -> str:
+    """Return ``text`` without credentials: for what goes back to whoever sent one by mistake."""
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 class JsonFormatter(logging.Formatter):

@@ -119,6 +119,8 @@ class Route:
     scopes: tuple[str, ...] = ()
     """All of them are needed. A route is either public or has at least one."""
     public: bool = False
+    workspace: bool = False
+    """It acts on the whole node or workspace: an admin key asks, and no other has its scopes."""
     body: type[Body] | None = None
     query: type[msgspec.Struct] = Nothing
     response: Any = None
@@ -127,6 +129,10 @@ class Route:
     errors: tuple[str, ...] = ()
     """Codes beyond those every route may answer with."""
     produces: tuple[str, ...] = (JSON, MSGPACK)
+    replays: bool = True
+    """Whether a key is answered again as it was the first time. Where nothing is written there is
+    nothing to say again, and where only the highest number counts, the same body again changes
+    nothing: such a route takes a key, checks its form, and remembers none."""
     strict_body: bool = False
     """Members that stand twice are refused: where rights or money are concerned."""
     examples: dict[str, Any] = field(default_factory=dict)

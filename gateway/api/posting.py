@@ -1,12 +1,13 @@
 """Writing a message, whichever door it came in by: REST and the WebSocket share every rule."""
 
-import re
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from engine.conversation.events import Author
-from engine.conversation.service import NewMessage, stream_of
+from engine.conversation.service import Expectation, NewMessage, stream_of
+from engine.conversation.text import check_text, flags_of
 from engine.errors import (
     FieldError,
     ForbiddenCharacterError,
@@ -17,13 +18,17 @@ from engine.errors import (
 from engine.limits import MESSAGE_DATA_BYTES_MAX, MESSAGE_TEXT_BYTES_MAX, MISSED_EVENTS_MAX
 from engine.log.cursor import AtVersion
 from engine.log.event import Event
-from gateway.api.contract import Caller
-from gateway.api.resources import MessageBody
+from gateway.api.contract import Caller, Request
+from gateway.api.resources import (
+    AssigneeBody,
+    AuthorBody,
+    CustomerBody,
+    MessageBody,
+    ParticipantBody,
+)
 from gateway.http.problem import HttpError
 from gateway.limits import METADATA_BYTES_MAX, PAGE_BYTES_MAX
 from gateway.realtime.frames import event_json
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def messages_path(conversation_id: str) -> str:
@@ -36,30 +41,18 @@ def new_message(body: MessageBody, *, if_match: int | None = None) -> NewMessage
 
     Raises:
         HttpError: ``too_large``: text, metadata or the whole message.
-        ForbiddenCharacterError: control characters in text or id.
+        ForbiddenCharacterError, OutOfRangeError: what a text or an id may not hold.
     """
-    text = body.text.encode()
-    metadata = msgspec.json.encode(body.metadata) if body.metadata else b""
-    size = len(msgspec.json.encode(body))
-    if (
-        len(text) > MESSAGE_TEXT_BYTES_MAX
-        or len(metadata) > METADATA_BYTES_MAX
-        or size > MESSAGE_DATA_BYTES_MAX
-    ):
-        detail = (
-            f"a message has at most {MESSAGE_TEXT_BYTES_MAX} bytes of text, "
-            f"{METADATA_BYTES_MAX} of metadata and {MESSAGE_DATA_BYTES_MAX} in all"
-        )
-        raise HttpError("too_large", detail)
-    _check_text(body)
-    author = body.author
+    size = check_size(body, body.text, body.metadata)
+    check_text(body.text)
     return NewMessage(
         text=body.text,
-        author=Author(author.type, author.id) if author else None,
+        author=author_in(body.author),
         type=body.type,
         visibility=body.visibility,
         parent_id=body.parent_id,
         metadata=body.metadata,
+        flags=flags_of(body.text),
         expected_version=body.expected_version,
         if_match=if_match,
         size=512 + size,
@@ -122,14 +115,59 @@ def _first_of(events: list[Event]) -> list[Event]:
     return first
 
 
-def _check_text(body: MessageBody) -> None:
-    if _CONTROL.search(body.text):
-        raise _forbidden("text", "control characters other than line breaks and tabs")
-    if body.author and not body.author.id.isprintable():
-        raise _forbidden("author.id", "an id has printable characters only")
+def check_size(body: msgspec.Struct, text: str, metadata: dict[str, Any]) -> int:
+    """Return the JSON bytes of a message's body.
+
+    Raises:
+        HttpError: ``too_large``: its text, its metadata or all of it.
+    """
+    size = len(msgspec.json.encode(body))
+    packed = msgspec.json.encode(metadata) if metadata else b""
+    if (
+        len(text.encode()) > MESSAGE_TEXT_BYTES_MAX
+        or len(packed) > METADATA_BYTES_MAX
+        or size > MESSAGE_DATA_BYTES_MAX
+    ):
+        detail = (
+            f"a message has at most {MESSAGE_TEXT_BYTES_MAX} bytes of text, "
+            f"{METADATA_BYTES_MAX} of metadata and {MESSAGE_DATA_BYTES_MAX} in all"
+        )
+        raise HttpError("too_large", detail)
+    return size
 
 
-def _forbidden(field: str, detail: str) -> ForbiddenCharacterError:
-    return ForbiddenCharacterError(
-        detail, errors=[FieldError(field, "forbidden_character", detail)]
-    )
+def author_in(
+    body: AuthorBody | AssigneeBody | CustomerBody | None, *, field: str = "author.id"
+) -> Author | None:
+    """Return who a body names, if it names somebody (:func:`named`)."""
+    return named(body, field=field) if body else None
+
+
+def named(
+    body: AuthorBody | AssigneeBody | CustomerBody | ParticipantBody, *, field: str
+) -> Author:
+    """Return who a body names.
+
+    Raises:
+        ForbiddenCharacterError: characters in the id that do not print.
+    """
+    if not body.id.isprintable():
+        detail = "an id has printable characters only"
+        error = FieldError(field, "forbidden_character", detail)
+        raise ForbiddenCharacterError(detail, errors=[error])
+    return Author(body.type, body.id)
+
+
+def expectation_of(caller: Caller, request: Request, *, needed: bool) -> Expectation:
+    """Return what the caller says it has seen of what it changes.
+
+    Raises:
+        HttpError: ``precondition_required``: it says nothing, where two may change one thing.
+        VersionConflictError, OutOfRangeError: as :func:`if_match_of`.
+    """
+    header = request.headers.get("if-match")
+    expected = getattr(request.body, "expected_version", None)
+    if needed and header is None and expected is None:
+        detail = "say what you have seen: If-Match with the ETag, or expected_version"
+        raise HttpError("precondition_required", detail)
+    return Expectation(expected_version=expected, if_match=if_match_of(caller, header))

@@ -124,7 +124,7 @@ def check_contents(raw: bytes, value: Any) -> None:
         ForbiddenCharacterError, OutOfRangeError: names the member.
     """
     if _ESCAPED_NUL in raw or _LONG_NUMBER.search(raw):
-        _check_values("", msgspec.to_builtins(value), depth=0)
+        check_values("", msgspec.to_builtins(value), depth=0)
 
 
 def refusal(error: msgspec.ValidationError) -> ParleyError:
@@ -142,21 +142,43 @@ def refusal(error: msgspec.ValidationError) -> ParleyError:
     return WrongTypeError(detail, errors=[FieldError(field, "wrong_type", detail)])
 
 
-def _decode_msgpack(raw: bytes, kind: type[T]) -> T:
+def unpacked(raw: bytes) -> Any:
+    """Return the MessagePack value in ``raw``, which holds only what JSON can hold.
+
+    Raises:
+        HttpError: ``malformed_msgpack``, or ``too_deep``.
+        InvalidError: something that JSON has not, NUL in a text, an integer beyond 64 bits.
+    """
     try:
         value = msgspec.msgpack.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         detail = "the body is no MessagePack value"
         raise HttpError("malformed_msgpack", detail) from error
-    _check_values("", value, depth=0)
+    check_values("", value, depth=0)
+    return value
+
+
+def _decode_msgpack(raw: bytes, kind: type[T]) -> T:
+    value = unpacked(raw)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise refusal(error) from error
 
 
-def _check_values(place: str, value: Any, *, depth: int) -> None:
-    if depth > JSON_DEPTH_MAX:
+def check_values(place: str, value: Any, *, depth: int) -> None:
+    """Refuse what JSON has not, what is nested too deeply, NUL, and integers beyond 64 bits.
+
+    Args:
+        place: the member that ``value`` is, for the error.
+        value: decoded, of any type.
+        depth: how many arrays and objects ``value`` is nested in.
+
+    Raises:
+        HttpError: ``too_deep``.
+        InvalidError: names the member.
+    """
+    if depth >= JSON_DEPTH_MAX and isinstance(value, dict | list | tuple):
         raise _too_deep()
     if isinstance(value, str):
         _check_text(place, value)
@@ -168,7 +190,7 @@ def _check_values(place: str, value: Any, *, depth: int) -> None:
         _check_members(place, value, depth=depth)
     elif isinstance(value, list | tuple):
         for at, inner in enumerate(value):
-            _check_values(f"{place}[{at}]", inner, depth=depth + 1)
+            check_values(f"{place}[{at}]", inner, depth=depth + 1)
     else:
         raise _wrong_type(place, "only what JSON has can be sent")
 
@@ -178,7 +200,7 @@ def _check_members(place: str, members: dict[Any, Any], *, depth: int) -> None:
         if not isinstance(name, str):
             raise _wrong_type(place, "the names of members are text")
         _check_text(place, name)
-        _check_values(f"{place}.{name}".lstrip("."), inner, depth=depth + 1)
+        check_values(f"{place}.{name}".lstrip("."), inner, depth=depth + 1)
 
 
 def _check_text(place: str, text: str) -> None:

@@ -65,7 +65,7 @@ def origin_of(
 
 def fingerprint_of(body: Any) -> bytes:
     """Return 16 bytes that are the same for the same decoded body, whatever its key's place."""
-    members = msgspec.to_builtins(body)
+    members = msgspec.to_builtins(body) if body is not None else {}
     members.pop("idempotency_key", None)
     return crypto.mac(_HASH_KEY, msgspec.json.encode(members, order="deterministic"), 16)
 

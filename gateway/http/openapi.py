@@ -15,9 +15,10 @@ from gateway.http.query import Nothing
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _COMPONENT = "#/components/schemas/{name}"
-_EVERYWHERE = ("not_acceptable", "internal")
-_WITH_KEY = ("unauthenticated", "missing_scope", "forbidden", "not_found")
-_WITH_BODY = (
+EVERYWHERE = ("not_acceptable", "internal")
+"""Codes any route may answer with; below: any that asks for a key, any that takes a body."""
+WITH_KEY = ("unauthenticated", "missing_scope", "forbidden", "not_found")
+WITH_BODY = (
     "malformed_json",
     "too_deep",
     "too_large",
@@ -133,7 +134,11 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "The same key and body again give the same answer, once.",
+                "description": (
+                    "The same key and body again give the same answer, once."
+                    if route.replays
+                    else "Checked for its form: there is nothing here to do twice."
+                ),
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
             }
         )
@@ -160,19 +165,20 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
             },
         }
     }
-    for code in _codes(route):
+    for code in codes_of(route):
         status = str(PROBLEMS[code].status)
         entry = found.setdefault(status, _problem(schema_of))
         entry["description"] = f"{entry['description']} `{code}`".strip()
     return found
 
 
-def _codes(route: Route) -> tuple[str, ...]:
-    codes = [*_EVERYWHERE, *route.errors]
+def codes_of(route: Route) -> tuple[str, ...]:
+    """Return every problem code a route may answer with."""
+    codes = [*EVERYWHERE, *route.errors]
     if not route.public:
-        codes += _WITH_KEY
+        codes += WITH_KEY
     if route.body is not None:
-        codes += _WITH_BODY
+        codes += WITH_BODY
     if route.strict_body:
         codes.append("duplicate_key")
     if route.query is not Nothing:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import ParleyError
+from gateway.logs import mask_credentials
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -37,6 +38,11 @@ PROBLEMS: dict[str, Problem] = {
         422, "A member nobody asked for", "Remove it, or correct its spelling."
     ),
     "out_of_range": Problem(422, "A value is outside its bounds", "Read `errors` for the bounds."),
+    "precondition_required": Problem(
+        428,
+        "Say which version you have seen",
+        "Read the resource, and send its ETag as If-Match or its version as expected_version.",
+    ),
     "forbidden_character": Problem(
         422, "A character that is not allowed", "Remove NUL and control characters."
     ),
@@ -159,15 +165,20 @@ def problem_of(
         "type": f"/problems/{code}",
         "title": known.title,
         "status": known.status,
-        "detail": error.detail,
+        "detail": mask_credentials(error.detail),
         "code": code,
         "request_id": request_id,
     }
     if instance is not None:
-        document["instance"] = instance
+        document["instance"] = mask_credentials(instance)
     if error.errors:
         document["errors"] = [
-            {"field": e.field, "code": e.code, "detail": e.detail} for e in error.errors
+            {
+                "field": mask_credentials(e.field),
+                "code": e.code,
+                "detail": mask_credentials(e.detail),
+            }
+            for e in error.errors
         ]
     return document | error.members
 

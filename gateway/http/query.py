@@ -7,8 +7,9 @@ import msgspec
 
 from engine.errors import FieldError
 from gateway.http.problem import HttpError
+from gateway.logs import mask
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 SECRET_PARAMETERS = frozenset({"token", "access_token", "api_key", "apikey", "key", "secret"})
 
@@ -33,6 +34,8 @@ def decode(text: str, kind: type[T]) -> T:
             raise _bad(name, "give every parameter once")
         if name in SECRET_PARAMETERS:
             raise _bad(name, "a credential never stands in a URL; send it as Authorization: Bearer")
+        if name not in kind.__struct_encode_fields__:
+            raise _bad(name, "there is no such parameter here; compare with /openapi.json")
         if "\0" in value:
             raise _bad(name, "NUL is not allowed")
         found[name] = value
@@ -44,5 +47,5 @@ def decode(text: str, kind: type[T]) -> T:
 
 
 def _bad(name: str, detail: str) -> HttpError:
-    field = name[:80]
+    field = mask(name[:80])  # whoever forgets the name of a parameter may have sent a key as one
     return HttpError("bad_parameter", detail, errors=[FieldError(field, "bad_parameter", detail)])

@@ -3,26 +3,38 @@
 from typing import Any
 
 from engine.errors import ParleyError
+from gateway.api.contract import Response
 from gateway.http import problem, trace
 from gateway.realtime import protocol
-from gateway.realtime.dialects import json as dialect
+from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.outbound import Outbound
 
 
 class Answers:
     """Writes answers in the connection's dialect."""
 
-    def __init__(self, outbound: Outbound) -> None:
-        """Write to ``outbound``."""
+    def __init__(self, outbound: Outbound, dialect: Dialect) -> None:
+        """Write to ``outbound`` in the words of ``dialect``."""
         self._outbound = outbound
+        self._dialect = dialect
 
     def answer(self, op: str, ref: protocol.Ref, **members: Any) -> None:
         """Send a frame of the server; ``ref`` is the client's own."""
         if ref is not None:
             members = {"ref": ref, **members}
-        self._outbound.answer(dialect.encode(op, members))
+        self._outbound.answer(self._dialect.encode(op, members))
 
-    def refuse(self, ref: protocol.Ref, error: ParleyError) -> None:
-        """Send the problem of a refusal or failure."""
-        document = problem.problem_of(error, request_id=trace.new_request_id())
-        self.answer("error", ref, problem=document)
+    def refuse(self, ref: protocol.Ref, error: ParleyError, *, instance: str | None = None) -> None:
+        """Send the problem of a refusal or failure; ``instance`` is the path it was met at."""
+        request_id = trace.new_request_id()
+        document = problem.problem_bytes(error, request_id=request_id, instance=instance)
+        self.answer("error", ref, problem=self._dialect.embed(document))
+
+    def pass_on(self, ref: protocol.Ref, response: Response) -> None:
+        """Send the answer of a route: what it says as JSON becomes a value of the dialect."""
+        document = self._dialect.embed(response.body or b"null")
+        if response.content_type == problem.CONTENT_TYPE:
+            self.answer("error", ref, problem=document)
+        else:
+            headers = {name.lower(): value for name, value in response.headers}
+            self.answer("ok", ref, status=response.status, headers=headers, body=document)

@@ -1,29 +1,33 @@
 """What the frames of an authenticated connection do (shell)."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import trio
 
-from engine.actor.outcome import Accepted, Outcome
-from engine.conversation.events import Author
+from engine.actor.outcome import Accepted, Origin, Outcome
+from engine.conversation.access import HiddenError
+from engine.conversation.events import Visibility
 from engine.conversation.service import Posted, stream_of
 from engine.environment import CATALOGUE
-from engine.errors import InvalidError, ParleyError, WrongTypeError
+from engine.errors import BadPositionError, ParleyError, WrongTypeError
 from engine.events.filters import TypeFilter, type_filter
 from engine.events.service import Start
 from engine.log.cursor import AtVersion, Position
 from gateway.api.contract import Caller
 from gateway.api.posting import messages_path, new_message, with_missed
 from gateway.dispatch import Dispatcher
-from gateway.http import idempotency, problem
+from gateway.http import idempotency
 from gateway.limits import SETTLE_SECONDS, UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
-from gateway.realtime.dialects import json as dialect
-from gateway.realtime.hub import Hub
+from gateway.realtime.dialects.dialect import Dialect
+from gateway.realtime.losing_access import PARTICIPANTS_CHANGED
 from gateway.realtime.outbound import Outbound
+from gateway.realtime.roll import Seat
+from gateway.realtime.signalling import advance_mark, seat_of
+from gateway.realtime.signals import Signal
 from gateway.realtime.subscriptions import Subscriptions
 from persistence.records import Stream
 
@@ -35,7 +39,7 @@ class Commands:
         self,
         caller: Caller,
         dispatcher: Dispatcher,
-        hub: Hub,
+        dialect: Dialect,
         *,
         outbound: Outbound,
         nursery: trio.Nursery,
@@ -45,25 +49,28 @@ class Commands:
         environment, audience = caller.environment, caller.principal.audience
         self._caller = caller
         self._dispatcher = dispatcher
-        self._hub = hub
+        self._dialect = dialect
+        self._hub = caller.hub
         self._outbound = outbound
-        self._answers = Answers(outbound)
+        self._answers = Answers(outbound, dialect)
         self._nursery = nursery
         self._traceparent = traceparent
         self._ended = False
         self._unacked = trio.Semaphore(UNACKED_COMMANDS_MAX)
         self._subscriptions = Subscriptions(
-            environment,
-            hub,
+            caller,
             outbound,
             member=self,
-            audience=audience,
             frame=lambda event: dialect.event(environment.log, event, audience),
+            lost=self._lost,
         )
         self._on: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
             protocol.Subscribe: self._subscribe,
+            protocol.Unsubscribe: self._unsubscribe,
             protocol.MessageCreate: self._message_create,
             protocol.Typing: self._typing,
+            protocol.Presence: self._presence,
+            protocol.Read: self._read,
             protocol.Call: self._call,
         }
 
@@ -75,9 +82,18 @@ class Commands:
         """
         await self._on[type(frame)](frame)
 
-    def signal(self, frame: bytes) -> None:
-        """Pass a signal on if there is room: it is worth nothing later."""
-        self._outbound.offer(frame)
+    @property
+    def staff(self) -> bool:
+        """Say whether it may hear what is among staff."""
+        return self._caller.principal.staff
+
+    def signal(self, signal: Signal) -> None:
+        """Pass a signal on if there is room: it is worth nothing later.
+
+        A customer that lags may have been removed meanwhile, so it hears none until it is live.
+        """
+        if self.staff or self._subscriptions.is_live(stream_of(signal.conversation)):
+            self._outbound.offer(signal.frame(self._dialect))
 
     async def settle(self) -> None:
         """Wait until every command under way is answered, at most ``SETTLE_SECONDS``."""
@@ -86,9 +102,10 @@ class Commands:
                 await self._unacked.acquire()
 
     def end(self) -> None:
-        """Let every subscription go."""
+        """Let every subscription go, type no longer, and begin to be absent."""
         self._ended = True
         self._subscriptions.clear()
+        self._hub.close(self)
 
     async def _subscribe(self, frame: protocol.Subscribe) -> None:
         if (frame.conversation is None) == (frame.events is None):
@@ -109,8 +126,10 @@ class Commands:
         if start.reset:
             self._reset(frame, seen.id)
             return
+        # Never ahead of what was seen: a removal in between would be passed over.
+        after = start.after if self.staff else min(start.after, seen.version)
         # Added first, since it may be one too many; its first event still comes behind the answer.
-        self._subscriptions.add(stream, after=start.after, types=TypeFilter())
+        self._subscriptions.add(stream, after=after, types=TypeFilter())
         self._answers.answer(
             "ok",
             frame.ref,
@@ -133,6 +152,32 @@ class Commands:
         self._subscriptions.add(None, after=start.after, types=types)
         self._answers.answer("ok", frame.ref, cursor=log.cursors.make(start.after), epoch=log.epoch)
 
+    async def _unsubscribe(self, frame: protocol.Unsubscribe) -> None:
+        of_events = frame.events is not None and frame.events is not False
+        if (frame.conversation is None) != of_events:
+            detail = "unsubscribe from a conversation, or from events"
+            raise WrongTypeError(detail)
+        if frame.conversation is None:
+            self._subscriptions.remove(None)
+            self._answers.answer("ok", frame.ref)
+            return
+        caller = self._caller
+        conversation_id, _ = caller.environment.conversations.resolve(
+            caller.principal, frame.conversation
+        )
+        self._subscriptions.remove(stream_of(conversation_id))
+        self._answers.answer("ok", frame.ref, conversation=conversation_id)
+
+    def _lost(self, stream: Stream, version: int) -> None:
+        """Tell that a subscription is over: who still takes part subscribes again."""
+        self._answers.answer(
+            "unsubscribed",
+            None,
+            conversation=stream.name,
+            reason=PARTICIPANTS_CHANGED,
+            version=version,
+        )
+
     async def _start(
         self, frame: protocol.Subscribe, stream: Stream | None, version: int = 0
     ) -> Start:
@@ -140,13 +185,12 @@ class Commands:
         positions = environment.positions
         if frame.after is None:
             return await positions.head(stream) if stream else Start(environment.log.committed())
-        if isinstance(frame.after, int):
-            if frame.after < 0:
-                detail = "a version is 0 or more"
-                raise InvalidError(detail)
-            position: Position = AtVersion(frame.after, frame.epoch)
+        if isinstance(frame.after, str):
+            position: Position = positions.parse(frame.after)
+        elif isinstance(frame.after, float) or frame.after < 0:
+            raise BadPositionError("a version is a whole number, 0 or more")
         else:
-            position = positions.parse(frame.after)
+            position = AtVersion(frame.after, frame.epoch)
         if stream is None:
             return await positions.in_feed(position)
         audience = self._caller.principal.audience
@@ -168,7 +212,7 @@ class Commands:
         await self._unacked.acquire()
 
         def reply(outcome: Outcome | ParleyError) -> None:
-            self._answer_outcome(frame, conversation_id, outcome)
+            self._answer_outcome(_Writing(frame, conversation_id, origin), outcome)
 
         try:
             await conversations.tell(
@@ -178,32 +222,41 @@ class Commands:
             self._unacked.release()
             raise
 
-    def _answer_outcome(
-        self, frame: protocol.MessageCreate, conversation_id: str, outcome: Outcome | ParleyError
-    ) -> None:
+    def _answer_outcome(self, writing: "_Writing", outcome: Outcome | ParleyError) -> None:
         """Answer at once what is at hand; what must be read again is answered by a task."""
         if isinstance(outcome, Accepted):
-            self._posted(frame.ref, Posted(outcome.events[-1], replayed=False))
+            self._posted(writing.frame.ref, Posted(outcome.events[-1], replayed=False))
             self._unacked.release()
         elif self._ended:
             self._unacked.release()
         else:
-            self._nursery.start_soon(self._answer_later, frame, conversation_id, outcome)
+            self._nursery.start_soon(self._answer_later, writing, outcome)
 
-    async def _answer_later(
-        self, frame: protocol.MessageCreate, conversation_id: str, outcome: Outcome | ParleyError
-    ) -> None:
-        caller = self._caller
+    async def _answer_later(self, writing: "_Writing", outcome: Outcome | ParleyError) -> None:
         try:
-            if isinstance(outcome, ParleyError):
-                raise await with_missed(caller, conversation_id, outcome)
-            posted = await caller.environment.conversations.receipt(conversation_id, outcome)
+            posted = await self._receipt(writing, outcome)
         except ParleyError as error:
-            self._answers.refuse(frame.ref, error)
+            self._answers.refuse(writing.frame.ref, error)
         else:
-            self._posted(frame.ref, posted)
+            self._posted(writing.frame.ref, posted)
         finally:
             self._unacked.release()
+
+    async def _receipt(self, writing: "_Writing", outcome: Outcome | ParleyError) -> Posted:
+        """Return the receipt of a message, or raise its refusal with what was missed."""
+        caller, conversations = self._caller, self._caller.environment.conversations
+        try:
+            if isinstance(outcome, HiddenError):  # what was seen before is so no longer: look again
+                frame = writing.frame
+                new = new_message(frame.message)
+                return await conversations.post(
+                    caller.principal, frame.conversation, new, writing.origin
+                )
+            if isinstance(outcome, ParleyError):
+                raise outcome
+            return await conversations.receipt(writing.conversation_id, outcome)
+        except ParleyError as error:
+            raise await with_missed(caller, writing.conversation_id, error) from error
 
     def _posted(self, ref: protocol.Ref, posted: Posted) -> None:
         event, log = posted.event, self._caller.environment.log
@@ -221,27 +274,56 @@ class Commands:
 
     async def _typing(self, frame: protocol.Typing) -> None:
         """Tell the others who are here; nothing of it is kept."""
+        seat = await self._seat(frame, visibility=frame.visibility)
+        self._hub.typing(seat, frame.state, sender=self)
+        self._agree(frame)
+
+    async def _presence(self, frame: protocol.Presence) -> None:
+        """Tell the others who are here; it ends with this socket."""
+        seat = await self._seat(frame)
+        self._hub.presence(seat, frame.state, sender=self)
+        self._agree(frame)
+
+    async def _seat(
+        self, frame: protocol.Typing | protocol.Presence, *, visibility: Visibility = "public"
+    ) -> Seat:
         caller = self._caller
         caller.principal.require(("conversation:write",))
         conversation_id, _ = caller.environment.conversations.resolve(
             caller.principal, frame.conversation
         )
-        if not self._subscriptions.has(stream_of(conversation_id)):
-            await caller.environment.conversations.see(caller.principal, frame.conversation)
-        author = await caller.environment.conversations.writer(
-            caller.principal,
-            Author(frame.author.type, frame.author.id) if frame.author else None,
+        return await seat_of(
+            caller,
+            frame.conversation,
+            frame.author,
+            visibility=visibility,
+            visible=self._subscriptions.is_live(stream_of(conversation_id)),
         )
-        signal = dialect.encode(
-            "signal",
-            {
-                "kind": "typing",
-                "conversation": conversation_id,
-                "state": frame.state,
-                "author": author,
-            },
-        )
-        self._hub.signal(conversation_id, signal, sender=self)
+
+    async def _read(self, frame: protocol.Read) -> None:
+        self._caller.principal.require(("conversation:write",))
+        await self._unacked.acquire()
+        self._nursery.start_soon(self._marked, frame)
+
+    async def _marked(self, frame: protocol.Read) -> None:
+        """Answer when the mark is on disk."""
+        try:
+            mark = await advance_mark(
+                self._caller, frame.conversation, frame.version, frame.author, sender=self
+            )
+        except ParleyError as error:
+            self._answers.refuse(frame.ref, error)
+        else:
+            self._answers.answer(
+                "ok", frame.ref, conversation=mark.conversation_id, version=mark.version
+            )
+        finally:
+            self._unacked.release()
+
+    def _agree(self, frame: protocol.Typing | protocol.Presence) -> None:
+        """Answer a signal if its sender wants to know; typing is said too often to be answered."""
+        if frame.ref is not None:
+            self._answers.answer("ok", frame.ref)
 
     async def _call(self, frame: protocol.Call) -> None:
         await self._unacked.acquire()
@@ -249,19 +331,16 @@ class Commands:
 
     async def _called(self, frame: protocol.Call) -> None:
         try:
+            body = self._dialect.body_json(bytes(frame.body))
             answer = await self._dispatcher.call(
-                self._caller, frame.method, frame.path, bytes(frame.body), self._traceparent
+                self._caller, frame.method, frame.path, body, self._traceparent
             )
+        except ParleyError as error:
+            self._answers.refuse(frame.ref, error, instance=frame.path.partition("?")[0])
+        else:
+            self._answers.pass_on(frame.ref, answer)
         finally:
             self._unacked.release()
-        document = msgspec.Raw(answer.body or b"null")
-        if answer.content_type == problem.CONTENT_TYPE:
-            self._answers.answer("error", frame.ref, problem=document)
-        else:
-            headers = {name.lower(): value for name, value in answer.headers}
-            self._answers.answer(
-                "ok", frame.ref, status=answer.status, headers=headers, body=document
-            )
 
     def _reset(self, frame: protocol.Subscribe, conversation_id: str | None) -> None:
         """The position was of a log that is gone: say so, and where history begins now."""
@@ -269,3 +348,12 @@ class Commands:
         self._answers.answer(
             "reset", frame.ref, conversation=conversation_id, earliest=0, epoch=epoch
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """A message on its way."""
+
+    frame: protocol.MessageCreate
+    conversation_id: str
+    origin: Origin

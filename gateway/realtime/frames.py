@@ -1,5 +1,7 @@
 """The bytes of an event, built once per wire format and audience and shared by every recipient."""
 
+from typing import Any
+
 import msgspec
 
 from engine.events.envelope import conversation_of, render
@@ -44,13 +46,27 @@ def websocket_json(log: Log, event: Event, audience: str) -> bytes:
     key = ("websocket json", audience)
     frame = event.frames.get(key)
     if frame is None:
-        head = {
-            "op": "event",
-            "conversation": conversation_of(event),
-            "version": event.version,
-            "epoch": log.epoch,
-        }
         body = event_json(log, event, audience)
-        frame = msgspec.json.encode(head)[:-1] + b',"event":' + body + b"}"
+        frame = msgspec.json.encode(_head(log, event))[:-1] + b',"event":' + body + b"}"
         event.frames[key] = frame
     return frame
+
+
+def websocket_msgpack(log: Log, event: Event, audience: str) -> bytes:
+    """Return the ``event`` frame of the MessagePack dialect: decoded, it is the JSON one."""
+    key = ("websocket msgpack", audience)
+    frame = event.frames.get(key)
+    if frame is None:
+        body = msgspec.json.decode(event_json(log, event, audience))
+        frame = msgspec.msgpack.encode(_head(log, event) | {"event": body})
+        event.frames[key] = frame
+    return frame
+
+
+def _head(log: Log, event: Event) -> dict[str, Any]:
+    return {
+        "op": "event",
+        "conversation": conversation_of(event),
+        "version": event.version,
+        "epoch": log.epoch,
+    }

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.conversation.events import Visibility
 from engine.errors import ParleyError
-from gateway.api.resources import AuthorBody, MessageBody
+from gateway.api.resources import AuthorBody, MessageBody, Version
 from gateway.http.problem import HttpError
 from gateway.limits import BAD_FRAMES_MAX
+from gateway.realtime.presences import PresenceState
+from gateway.realtime.typists import TypingState
 
 Ref = int | str | None
 ConversationName = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -44,6 +47,12 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     ref: Ref = None
 
 
+class Referring(msgspec.Struct, frozen=True):
+    """The only member that is read of a frame that is wrong otherwise."""
+
+    ref: Ref = None
+
+
 class Auth(Frame, frozen=True, tag="auth"):
     """Who I am, when the Authorization header could not say it."""
 
@@ -55,9 +64,17 @@ class Subscribe(Frame, frozen=True, tag="subscribe"):
 
     conversation: ConversationName | None = None
     events: list[str] | None = None
-    after: int | str | None = None
+    after: int | float | str | None = None
     """Any position; absent = only what comes from now on."""
     epoch: str | None = None
+
+
+class Unsubscribe(Frame, frozen=True, tag="unsubscribe"):
+    """Send me no more of a conversation, or of the whole environment."""
+
+    conversation: ConversationName | None = None
+    events: bool | list[str] | None = None
+    """Anything but ``null`` and ``false`` means the subscription to events, whatever its types."""
 
 
 class MessageCreate(Frame, frozen=True, tag="message.create"):
@@ -71,7 +88,25 @@ class Typing(Frame, frozen=True, tag="typing"):
     """I am writing; tell those who are here."""
 
     conversation: ConversationName
-    state: Literal["start", "stop"]
+    state: TypingState
+    author: AuthorBody | None = None
+    visibility: Visibility = "public"
+    """``note`` = a note is being written; only staff may say so and hear of it."""
+
+
+class Presence(Frame, frozen=True, tag="presence"):
+    """I am here, or away from the keyboard, or gone; tell those who are here."""
+
+    conversation: ConversationName
+    state: PresenceState
+    author: AuthorBody | None = None
+
+
+class Read(Frame, frozen=True, tag="read"):
+    """I have read everything up to this version."""
+
+    conversation: ConversationName
+    version: Version
     author: AuthorBody | None = None
 
 
@@ -91,7 +126,9 @@ class Call(Frame, frozen=True, tag="call"):
     body: msgspec.Raw = msgspec.Raw(b"")
 
 
-AnyFrame = Auth | Subscribe | MessageCreate | Typing | Ping | Pong | Call
+AnyFrame = (
+    Auth | Subscribe | Unsubscribe | MessageCreate | Typing | Presence | Read | Ping | Pong | Call
+)
 
 
 class Phase(Enum):
@@ -107,8 +144,11 @@ MOVES: dict[tuple[Phase, type[Any]], Phase] = {
     (Phase.NEW, Ping): Phase.NEW,
     (Phase.NEW, Pong): Phase.NEW,
     (Phase.READY, Subscribe): Phase.READY,
+    (Phase.READY, Unsubscribe): Phase.READY,
     (Phase.READY, MessageCreate): Phase.READY,
     (Phase.READY, Typing): Phase.READY,
+    (Phase.READY, Presence): Phase.READY,
+    (Phase.READY, Read): Phase.READY,
     (Phase.READY, Call): Phase.READY,
     (Phase.READY, Ping): Phase.READY,
     (Phase.READY, Pong): Phase.READY,

@@ -16,8 +16,7 @@ from gateway.limits import AUTH_SECONDS, HEARTBEAT_SECONDS
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.commands import Commands
-from gateway.realtime.dialects import json as dialect
-from gateway.realtime.hub import Hubs
+from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.outbound import ClientTooSlowError, Outbound
 from gateway.realtime.protocol import Close, Phase
 from gateway.realtime.transport import PeerLeftError, Transport
@@ -35,7 +34,7 @@ class Session:
         self,
         transport: Transport,
         dispatcher: Dispatcher,
-        hubs: Hubs,
+        dialect: Dialect,
         *,
         stopping: trio.Event,
         caller: Caller | None,
@@ -43,14 +42,14 @@ class Session:
     ) -> None:
         """Speak over ``transport``; ``caller`` is known when the Authorization header named it."""
         self._transport = transport
+        self._dialect = dialect
         self._dispatcher = dispatcher
-        self._hubs = hubs
         self._stopping = stopping
         self._caller = caller
         self._traceparent = traceparent
         self._dialogue = protocol.Dialogue()
         self._outbound = Outbound(heartbeat=dialect.encode("ping", {}))
-        self._answers = Answers(self._outbound)
+        self._answers = Answers(self._outbound, dialect)
         self._commands: Commands | None = None
         self._reading = True
         self._closing = (Close.NORMAL, "")
@@ -98,7 +97,7 @@ class Session:
         """Do what one message asks; a refusal is an answer, with the ``ref`` of its frame."""
         frame: protocol.AnyFrame | None = None
         try:
-            frame = dialect.decode(raw)
+            frame = self._dialect.decode(raw)
             self._dialogue.check(frame)
             if isinstance(frame, protocol.Auth):
                 await self._auth(frame, nursery)
@@ -107,7 +106,7 @@ class Session:
             elif self._commands is not None and not isinstance(frame, protocol.Pong):
                 await self._commands.carry_out(frame)
         except ParleyError as error:
-            self._answers.refuse(frame.ref if frame else dialect.ref_of(raw), error)
+            self._answers.refuse(frame.ref if frame else self._dialect.ref_of(raw), error)
             if protocol.is_bad_frame(error) and self._dialogue.spoiled():
                 self._end(Close.BAD_FRAMES, "too many bad frames")
 
@@ -127,7 +126,7 @@ class Session:
         self._commands = Commands(
             caller,
             self._dispatcher,
-            self._hubs.of(principal.workspace, principal.environment),
+            self._dialect,
             outbound=self._outbound,
             nursery=nursery,
             traceparent=self._traceparent,

@@ -5,24 +5,44 @@ that one alone, a client that does not read is cut off, and stopping waits for n
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import h11
+import hypercorn.protocol
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ws_stream
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio import tcp_server
+from hypercorn.trio.task_group import TaskGroup, _handle
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import (
+    AppWrapper,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    ConnectionState,
+    Scope,
+)
 from hypercorn.utils import wrap_app
-from quart_trio import QuartTrio
 from wsproto.extensions import PerMessageDeflate
 
+from gateway.app import App
 from gateway.config import Settings
-from gateway.limits import FRAME_BYTES_MAX, OUTBOUND_WRITE_SECONDS, SHUTDOWN_SECONDS
+from gateway.limits import (
+    FRAME_BYTES_MAX,
+    HEAR_OUT_SECONDS,
+    OUTBOUND_WRITE_SECONDS,
+    SHUTDOWN_SECONDS,
+)
+from gateway.metrics.connections import OpenConnections
 
 LOG = logging.getLogger("parley.server")
 
@@ -32,8 +52,12 @@ Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 class HypercornServer:
     """Accepts connections and lets Hypercorn speak on them."""
 
-    def __init__(self, app: QuartTrio, settings: Settings) -> None:
-        """Serve ``app`` on the address in ``settings``."""
+    def __init__(
+        self, app: App, settings: Settings, connections: OpenConnections | None = None
+    ) -> None:
+        """Serve ``app`` on the address in ``settings``; count ``connections``."""
+        self._beside = app.beside
+        self._connections = connections or OpenConnections()
         self.config = _config(settings)
         self.app = wrap_app(app, self.config.wsgi_max_body_size, "asgi")
         self.context = WorkerContext(None)
@@ -54,6 +78,7 @@ class HypercornServer:
         listeners = await trio.open_tcp_listeners(
             self._settings.port, host=self._settings.host, backlog=self.config.backlog
         )
+        self._connections.begin()
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
                 serve = partial(
@@ -63,6 +88,7 @@ class HypercornServer:
                     handler_nursery=connections,
                 )
                 accepting.start_soon(serve)
+                accepting.start_soon(self._beside)
                 task_status.started(listeners[0].socket.getsockname()[1])
                 await stopping.wait()
                 accepting.cancel_scope.cancel()
@@ -83,11 +109,13 @@ class HypercornServer:
 
     async def _talk(self, stream: Stream) -> None:
         connection = GuardedConnection(self, stream)
+        self._connections.opened()
         try:
             await connection.run()
         except Exception as error:
             LOG.warning("a connection failed and was closed", exc_info=error)
         finally:
+            self._connections.closed()
             await trio.aclose_forcefully(stream)
 
     def _with_tls(self, listeners: list[trio.SocketListener]) -> list[Any]:
@@ -103,7 +131,7 @@ class HypercornServer:
 
 
 class GuardedConnection(TCPServer):
-    """One connection whose writes have a deadline."""
+    """One connection: its writes have a deadline, and it hears its client out before it closes."""
 
     def __init__(self, server: HypercornServer, stream: Stream) -> None:
         """Speak on ``stream`` for ``server``."""
@@ -112,6 +140,7 @@ class GuardedConnection(TCPServer):
         super().__init__(server.app, server.config, server.context, ConnectionState({}), plain)
         self._server = server
         self._open = trio.CancelScope()
+        self._heard_out = trio.Event()
 
     async def run(self) -> None:
         """Speak until either side ends the connection."""
@@ -127,6 +156,8 @@ class GuardedConnection(TCPServer):
                 await super().protocol_send(event)
             return
         if not isinstance(event, RawData):
+            if isinstance(event, Closed) and self._amid_a_body():
+                await self._hear_out()
             await super().protocol_send(event)
             return
         async with self.send_lock:
@@ -139,6 +170,30 @@ class GuardedConnection(TCPServer):
             if scope.cancelled_caught:
                 await self._give_up()
 
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self._heard_out.set()
+
+    def _amid_a_body(self) -> bool:
+        """Say whether the client is still sending a body that nobody wants any more."""
+        protocol = self.protocol.protocol
+        return isinstance(protocol, H11Protocol) and (
+            protocol.connection.their_state is h11.SEND_BODY
+        )
+
+    async def _hear_out(self) -> None:
+        """Let the client send the rest, which is dropped: a close amid it would destroy the answer.
+
+        A client reads the answer when it has sent everything; bytes that arrive at a closed socket
+        are answered with a reset, which throws away what the client has not read yet.
+        """
+        with trio.move_on_after(HEAR_OUT_SECONDS, shield=True):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, AttributeError):
+                await self.stream.send_eof()
+            await self._heard_out.wait()
+
     async def _give_up(self) -> None:
         """End all of the connection; Hypercorn may wait inside of it for what comes no more."""
         try:
@@ -146,6 +201,52 @@ class GuardedConnection(TCPServer):
             await self.protocol.handle(Closed())
         finally:
             self._open.cancel()
+
+
+class H11ThatSaysSo(H11Protocol):
+    """HTTP/1.1 that announces the close when it answers amid a body: the connection has no next."""
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Send a part of an answer."""
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
+
+
+hypercorn.protocol.H11Protocol = H11ThatSaysSo  # type: ignore[attr-defined]
+
+
+class AppsThatEnd(TaskGroup):
+    """Runs apps; what still comes for one that has answered is dropped.
+
+    Hypercorn would wait for ever for room in the queue of an app that reads no more of it, and a
+    connection that waits so is never closed.
+    """
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        """Start an app; return how it is told of what comes."""
+        coming, taken = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
+
+        async def until_it_ends(*arguments: Any) -> None:
+            with taken:
+                await app(*arguments)
+
+        async def tell(event: ASGIReceiveEvent) -> None:
+            with suppress(trio.BrokenResourceError):
+                await coming.send(event)
+
+        threads = (trio.to_thread.run_sync, trio.from_thread.run)
+        self.spawn(_handle, until_it_ends, config, scope, taken.receive, send, *threads)
+        return tell
+
+
+tcp_server.TaskGroup = AppsThatEnd  # type: ignore[attr-defined]
 
 
 class RefusedDeflate(PerMessageDeflate):

@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from engine.bus.follower import Follower
+from engine.errors import NotFoundError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.log.event import Event
@@ -16,6 +17,7 @@ from engine.principal import Principal
 from gateway.api.contract import NDJSON, SSE, Caller
 from gateway.limits import RETRY_MS
 from gateway.realtime.frames import ndjson_line, sse_event
+from gateway.realtime.losing_access import may_lose_access
 from gateway.realtime.outbound import Outbound
 from persistence.records import Stream
 
@@ -53,6 +55,8 @@ HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 class EventStream:
     """The bytes of an open stream, until the client leaves or the key ends.
 
+    A customer's also ends behind an event after which it may not follow the conversation any
+    longer; one that still may connects again, as it does after any other end.
     Ending is always ``aclose``: the follower is let go whichever way the answer ends.
     """
 
@@ -73,12 +77,20 @@ class EventStream:
         self._stream = stream
         self._outbound = Outbound(heartbeat=form.heartbeat)
         self._ends_at = end_of(principal)
+        self._caller = caller
+        self._over = False
+        self._unseen = stream is not None and not principal.staff
         log, audience = environment.log, principal.audience
 
         def sink(event: Event) -> bool:
-            if not event.seen_by(audience) or not types.matches(event):
+            if self._over or not event.seen_by(audience):
                 return True
-            return self._outbound.offer(form.frame(log, event, audience))
+            if types.matches(event) and not self._outbound.offer(form.frame(log, event, audience)):
+                return False
+            if stream is not None and may_lose_access(event, audience):
+                self._over = True
+                self._outbound.finish()
+            return True
 
         if form.opening:
             self._outbound.answer(form.opening)
@@ -86,7 +98,7 @@ class EventStream:
             self._outbound.answer(form.reset(log.cursors.make(0)))
         self._follower = self._follow(sink, start.after)
         self._outbound.followers.append(self._follower)
-        self._streams.add(self._outbound)
+        self._streams.add(self._outbound, media_type)
 
     def __aiter__(self) -> "EventStream":
         """Return itself: the stream can be read once."""
@@ -95,7 +107,7 @@ class EventStream:
     async def __anext__(self) -> bytes:
         """Return the next bytes; end when the key has expired."""
         batch = None
-        if trio.current_time() < self._ends_at:
+        if trio.current_time() < self._ends_at and await self._is_seen():
             with trio.move_on_at(self._ends_at):
                 batch = await self._outbound.take()
         if batch is None:
@@ -107,6 +119,19 @@ class EventStream:
         """Let the follower go. Does not wait, so it may be called while being cancelled."""
         self._bus.unfollow(self._follower, self._stream)
         self._streams.discard(self._outbound)
+
+    async def _is_seen(self) -> bool:
+        """Look once more, now that the stream is followed: nothing is told of a removal before."""
+        if not self._unseen or self._stream is None:
+            return True
+        self._unseen = False
+        try:
+            await self._caller.environment.conversations.see(
+                self._caller.principal, self._stream.name
+            )
+        except NotFoundError:
+            return False
+        return True
 
     def _follow(self, sink: Callable[[Event], bool], after: int) -> Follower:
         wake = self._outbound.wake

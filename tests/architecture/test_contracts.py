@@ -55,5 +55,5 @@ def test_every_feature_and_backend_is_under_contract(sources: tuple[Source, ...]
 
 
 def test_a_forgotten_feature_and_backend_are_seen() -> None:
-    sources = (parse("engine/surveys/events.py", ""), parse("persistence/tape/log.py", ""))
-    assert forgotten(sources, contracts()) == {"engine.surveys", "persistence.tape"}
+    sources = (parse("engine/polls/events.py", ""), parse("persistence/tape/log.py", ""))
+    assert forgotten(sources, contracts()) == {"engine.polls", "persistence.tape"}

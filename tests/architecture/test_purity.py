@@ -7,7 +7,17 @@ from tests.architecture.source import Source, feature_folders, parse
 
 SHELL = {"actor.py", "sender.py", "service.py"}
 SHELL_FOLDER = "service"
-PURE_FILES = {"engine/log/codec.py", "engine/log/cursor.py", "gateway/realtime/protocol.py"}
+PURE_FILES = {
+    "engine/log/codec.py",
+    "engine/log/cursor.py",
+    "gateway/realtime/lapses.py",
+    "gateway/realtime/losing_access.py",
+    "gateway/realtime/presences.py",
+    "gateway/realtime/protocol.py",
+    "gateway/realtime/roll.py",
+    "gateway/realtime/signals.py",
+    "gateway/realtime/typists.py",
+}
 PURE_FOLDERS = {"gateway/realtime/dialects"}
 IMPURE_MODULES = {
     "asyncio",

@@ -27,6 +27,7 @@ class Curl:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     data: str | None = None
+    method: str | None = None
 
 
 @pytest.fixture
@@ -44,6 +45,8 @@ def curl(line: str) -> Curl:
             found.headers[name] = value
         elif word == "-d":
             found.data = next(words)
+        elif word == "-X":
+            found.method = next(words)
         elif word.startswith("-"):
             assert word in {"-s", "-sN"}, word
         else:
@@ -66,7 +69,7 @@ def contains(whole: Any, part: Any) -> bool:
 async def ask(server: Server, example: Curl) -> Any:
     async with server.client() as client:
         answer = await client.request(
-            "POST" if example.data else "GET",
+            example.method or ("POST" if example.data else "GET"),
             example.url,
             headers=example.headers,
             content=example.data.encode() if example.data else None,
@@ -89,11 +92,14 @@ async def first_bytes(example: Curl) -> str:
     return received.decode()
 
 
+@pytest.mark.requirement("S1")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_the_curl_lines_of_a_page_do_what_it_says(page: Path, server: Server) -> None:
     answer: Any = None
+    message = ""
     for language, kind, text in blocks(page):
         filled = text.replace("$URL", server.url).replace("$KEY", server.tenant.test)
+        filled = filled.replace("$MESSAGE", message)
         if language == "sh" and filled.startswith("curl"):
             example = curl(filled)
             if kind == "stream":
@@ -101,6 +107,8 @@ async def test_the_curl_lines_of_a_page_do_what_it_says(page: Path, server: Serv
                 assert '{"type":"' in await first_bytes(example)
             else:
                 answer = await ask(server, example)
+                if str(answer.get("id")).startswith("msg_"):
+                    message = answer["id"]
         elif language == "json" and not kind:
             assert contains(answer, json.loads(text)), (page.name, text, answer)
 

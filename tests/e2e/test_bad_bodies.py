@@ -8,13 +8,26 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from msgspec import inspect
 
 from gateway.api.contract import Route
 from gateway.http.problem import PROBLEMS
 from gateway.limits import JSON_DEPTH_MAX
-from tests.support.answers import MUTATING, Refusals, exchange, fault_of, path_of, raw_post
+from tests.support.answers import (
+    MUTATING,
+    WITH_BODY,
+    Refusals,
+    exchange,
+    fault_of,
+    fields_of,
+    good,
+    is_nullable,
+    kinds_of,
+    path_of,
+    raw_post,
+)
 from tests.support.servers import Server
-from tests.support.talk import position
+from tests.support.talk import MESSAGES, position, post, prepared
 
 SECRET = "hunter2-tr0ub4dor-correct-horse"
 JSON = {"Content-Type": "application/json"}
@@ -40,8 +53,35 @@ class Bad:
     headers: dict[str, str] = field(default_factory=lambda: JSON)
 
 
-def integer_member(route: Route) -> str:
-    return "ttl" if "ttl" in route.examples else "expected_version"
+def members_of(route: Route) -> Iterator[tuple[str, inspect.Field, inspect.Type]]:
+    """Yield the name, the declaration and the first type of each member but the key."""
+    assert route.body is not None
+    for member in fields_of(route.body):
+        if member.encode_name != "idempotency_key":
+            yield member.encode_name, member, kinds_of(member)[0]
+
+
+def integer_members(route: Route) -> list[str]:
+    return [name for name, _, kind in members_of(route) if isinstance(kind, inspect.IntType)]
+
+
+def wrapped_text(route: Route) -> tuple[str, str, bytes, bytes]:
+    """Return a place for a text that must be there, its member, and what stands around it."""
+    for name, member, kind in members_of(route):
+        is_plain = isinstance(kind, inspect.StrType) and kind.pattern is None
+        if is_plain and not is_nullable(member):
+            return name, name, b"", b""
+    for name, _, kind in members_of(route):
+        if isinstance(kind, inspect.StructType):
+            return f"{name}.id", name, b'{"type":"agent","id":', b"}"
+    message = f"{route.name} takes no text"
+    raise AssertionError(message)
+
+
+def member_without_text(route: Route) -> str:
+    """Return a member that no text is right for."""
+    kinds = inspect.IntType | inspect.StructType
+    return next(name for name, _, kind in members_of(route) if isinstance(kind, kinds))
 
 
 def with_value(route: Route, name: str, value: bytes) -> bytes:
@@ -50,17 +90,7 @@ def with_value(route: Route, name: str, value: bytes) -> bytes:
     return msgspec.json.encode(body)[:-1] + b',"' + name.encode() + b'":' + value + b"}"
 
 
-def good(route: Route) -> dict[str, Any]:
-    return {k: v for k, v in route.examples.items() if k != "idempotency_key"}
-
-
-def first_text(route: Route) -> str:
-    texts = (name for name, value in route.examples.items() if isinstance(value, str))
-    return next(name for name in texts if name != "type")
-
-
 def bad_numbers(route: Route) -> Iterator[Bad]:
-    member = integer_member(route)
     for name, value, allowed in (
         ("NaN", b"NaN", MALFORMED),
         ("Infinity", b"-Infinity", MALFORMED),
@@ -73,11 +103,12 @@ def bad_numbers(route: Route) -> Iterator[Bad]:
         ("a number as text", b'"600"', TYPE),
         ("a truth", b"true", TYPE),
     ):
-        yield Bad(f"{name} in {member}", with_value(route, member, value), allowed)
+        for member in integer_members(route):
+            yield Bad(f"{name} in {member}", with_value(route, member, value), allowed)
 
 
 def bad_texts(route: Route) -> Iterator[Bad]:
-    member = first_text(route)
+    place, member, before, behind = wrapped_text(route)
     surrogates = b"\xed\xa0\xbd\xed\xb8\x80"
     for name, value, allowed in (
         ("a lone surrogate", rb'"\ud800"', MALFORMED),
@@ -89,7 +120,8 @@ def bad_texts(route: Route) -> Iterator[Bad]:
         ("a number", b"1", TYPE),
         ("null", b"null", TYPE),
     ):
-        yield Bad(f"{name} in {member}", with_value(route, member, value), allowed)
+        body = with_value(route, member, before + value + behind)
+        yield Bad(f"{name} in {place}", body, allowed)
     text = msgspec.json.encode(good(route)).decode()
     yield Bad("a byte order mark", text.encode("utf-8-sig"), MALFORMED)
     yield Bad("UTF-16", text.encode("utf-16"), MALFORMED)
@@ -108,7 +140,8 @@ def bad_shapes(route: Route) -> Iterator[Bad]:
     yield Bad("half a body", body[:-1], MALFORMED)
     for name, value in (("null", b"null"), ("an array", b"[]"), ("a text", b'"a"'), ("1", b"1")):
         yield Bad(f"{name} at the top", value, TYPE)
-    yield Bad("no members", b"{}", TYPE)
+    if any(member.required for _, member, _ in members_of(route)):
+        yield Bad("no members", b"{}", TYPE)
     yield Bad("bytes behind it", body + b" x", MALFORMED)
     yield Bad("two values", body * 2, MALFORMED)
     unknown = with_value(route, "is_admin", b"true")
@@ -173,76 +206,116 @@ TABLE: tuple[Callable[[Route], Iterator[Bad]], ...] = (
 )
 
 
-async def good_request_works(client: httpx2.AsyncClient, route: Route) -> None:
-    answer = await client.request(route.method, path_of(route), json=good(route))
+def rows_of(route: Route) -> list[Any]:
+    return [
+        pytest.param(route, rows, id=f"{route.name}-{rows.__name__}")
+        for rows in TABLE
+        if any(True for _ in rows(route))
+    ]
+
+
+async def good_request_works(client: httpx2.AsyncClient, route: Route, name: str) -> str:
+    """Send what the route takes, in a conversation of its own; return its path."""
+    path = await prepared(client, route, name)
+    answer = await client.request(route.method, path, json=good_in(route, name))
     assert answer.status_code == route.status, answer.text
+    return path
 
 
-@pytest.mark.parametrize("rows", TABLE, ids=lambda rows: rows.__name__)
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
+def good_in(route: Route, name: str) -> dict[str, Any]:
+    body = good(route)
+    return body | ({"external_id": name} if "external_id" in body else {})
+
+
+@pytest.mark.requirement(
+    *("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B11", "B12", "B13", "B14", "B15")
+)
+@pytest.mark.parametrize(("route", "rows"), [row for route in WITH_BODY for row in rows_of(route)])
 async def test_a_bad_body_is_refused_in_words_and_nothing_is_written(
     server: Server, route: Route, rows: Callable[[Route], Iterator[Bad]]
 ) -> None:
     faults: dict[str, str] = {}
     async with server.client(server.tenant.live) as client:
-        await good_request_works(client, route)
+        path = await good_request_works(client, route, "conv_123")
         before = await position(server)
         for bad in rows(route):
-            answer = await client.request(
-                route.method, path_of(route), content=bad.body, headers=bad.headers
-            )
+            answer = await client.request(route.method, path, content=bad.body, headers=bad.headers)
             fault = fault_of(answer, bad.allowed)
             if fault is not None:
                 faults[bad.name] = fault
         assert faults == {}
         assert await position(server) == before
-        await good_request_works(client, route)
+        await good_request_works(client, route, "conv_124")
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
+@pytest.mark.requirement("S96", "B10")
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.name)
 async def test_a_body_over_the_limit_is_refused_by_its_length(server: Server, route: Route) -> None:
-    head = raw_post(path_of(route), server.tenant.live, HUGE)
+    path, key = path_of(route), server.tenant.live
+    head = raw_post(path, key, HUGE, method=route.method)
     answer = await exchange(server.url, head)
     assert fault_of(answer, LARGE) is None, answer.text
-    announced = raw_post(path_of(route), server.tenant.live, b"").replace(
+    announced = raw_post(path, key, b"", method=route.method).replace(
         b"Content-Length: 0", b"Content-Length: 2147483648"
     )
     answer = await exchange(server.url, announced + b"{")
     assert fault_of(answer, LARGE) is None, answer.text
+    async with server.client(key) as client:
+        await good_request_works(client, route, "conv_123")
+
+
+@pytest.mark.parametrize("size", [300_000, 1_000_000, 4_000_000])
+async def test_a_client_whose_body_was_too_large_may_go_on(server: Server, size: int) -> None:
     async with server.client(server.tenant.live) as client:
-        await good_request_works(client, route)
+        await post(client, "the connection is in use already")
+        refused = await client.post(MESSAGES, json={"text": "x" * size})
+        assert fault_of(refused, LARGE) is None, refused.text
+        await post(client, "shorter")
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
+@pytest.mark.requirement("S96", "B17")
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.name)
 async def test_a_chunked_body_over_the_limit_is_refused(server: Server, route: Route) -> None:
-    head = raw_post(path_of(route), server.tenant.live, b"").replace(
+    head = raw_post(path_of(route), server.tenant.live, b"", method=route.method).replace(
         b"Content-Length: 0", b"Transfer-Encoding: chunked"
     )
     chunks = (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * 66 + b"0\r\n\r\n"
     answer = await exchange(server.url, head + chunks)
     assert fault_of(answer, LARGE) is None, answer.text
     async with server.client(server.tenant.live) as client:
-        await good_request_works(client, route)
+        await good_request_works(client, route, "conv_123")
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.name)
 async def test_a_refusal_names_the_member_and_never_says_what_was_in_it(
     server: Server, route: Route
 ) -> None:
     secret = msgspec.json.encode(SECRET)
+    member = member_without_text(route)
+    wrong = with_value(route, member, secret)
     bodies = [with_value(route, name, secret + b",") for name in route.examples]
     bodies += [with_value(route, name, secret) for name in ("password", "visibility", "metadata")]
-    bodies += [with_value(route, integer_member(route), secret)]
+    bodies += [with_value(route, name, secret) for name in integer_members(route)]
     bodies += [with_value(route, "author", b'{"type":' + secret + b',"id":"usr_45"}')]
-    bodies += [with_value(route, "user_id", secret[:-1] + b'\\u0000"')]
+    bodies += [with_value(route, "user_id", secret[:-1] + b'\\u0000"'), wrong]
     async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
         for body in bodies:
-            answer = await client.request(route.method, path_of(route), content=body, headers=JSON)
+            answer = await client.request(route.method, path, content=body, headers=JSON)
             assert answer.status_code in {400, 422}, (body, answer.text)
             assert SECRET not in answer.text, (body, answer.text)
-        wrong = with_value(route, integer_member(route), secret)
-        answer = await client.request(route.method, path_of(route), content=wrong, headers=JSON)
-        assert [error["field"] for error in answer.json()["errors"]] == [integer_member(route)]
+        answer = await client.request(route.method, path, content=wrong, headers=JSON)
+        assert [error["field"] for error in answer.json()["errors"]] == [member]
+
+
+@pytest.mark.parametrize(
+    "route", [r for r in MUTATING if r.body is None], ids=lambda route: route.name
+)
+async def test_a_route_without_a_body_reads_none(server: Server, route: Route) -> None:
+    async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
+        answer = await client.request(route.method, path, content=b"\xff" * 1_000)
+        assert answer.status_code == route.status, answer.text
 
 
 async def test_every_problem_has_its_page(server: Server) -> None:

@@ -91,6 +91,7 @@ async def test_who_does_not_read_is_cut_off_and_let_go(
                 await talk.post("conv_123", "the others go on")
 
 
+@pytest.mark.requirement("G15")
 @pytest.mark.parametrize("door", DOORS)
 async def test_who_does_not_read_holds_no_stop_up(
     tmp_path: Path, door: str, monkeypatch: pytest.MonkeyPatch
@@ -114,6 +115,7 @@ IDLE = {
 }
 
 
+@pytest.mark.requirement("G15")
 @pytest.mark.parametrize("name", IDLE)
 async def test_an_idle_connection_holds_no_stop_up(tmp_path: Path, name: str) -> None:
     async with AsyncExitStack() as clients:

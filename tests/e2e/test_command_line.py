@@ -78,6 +78,7 @@ async def test_the_keys_of_a_sandbox_are_the_same_at_every_start(tmp_path: Path)
             assert [message["text"] for message in page["data"]] == ["Hello"]
 
 
+@pytest.mark.requirement("S97")
 async def test_the_seeds_are_there_once_after_two_starts(tmp_path: Path) -> None:
     async def counts(server: Sandbox) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -121,12 +122,11 @@ async def answer_to(line: str) -> str:
 async def test_a_second_process_on_the_folder_is_refused(tmp_path: Path) -> None:
     async with sandbox(tmp_path) as server:
         data = str(tmp_path / "data")
-        for command in (("dev", "--json", "--port", "0"), ("keys", "workspace")):
-            arguments = (*PARLEY, *command, "--data", data)
-            async with running(*arguments, folder=tmp_path / "second") as second:
-                said = await words_of(second)
-            assert data in said
-            assert f"process {server.program.process.pid}" in said
+        arguments = (*PARLEY, "dev", "--json", "--port", "0", "--data", data)
+        async with running(*arguments, folder=tmp_path / "second") as second:
+            said = await words_of(second)
+        assert data in said
+        assert f"process {server.program.process.pid}" in said
         async with server.client() as client:
             assert await post(client) == 201
 
@@ -141,6 +141,7 @@ async def test_a_port_in_use_is_refused_in_clear_words(tmp_path: Path) -> None:
     assert "Address already in use" in said
 
 
+@pytest.mark.requirement("G15")
 async def test_sigterm_ends_it_in_time_whatever_is_open(tmp_path: Path) -> None:
     async with sandbox(tmp_path) as server, talking(server.realtime_url, server.key) as talk:
         await talk.asked("subscribe", events=["*"])
@@ -193,7 +194,7 @@ async def test_serve_refuses_what_is_unsafe(tmp_path: Path, name: str) -> None:
 
 async def keys_of_a_new_workspace(options: tuple[str, ...], folder: Path) -> dict[str, str]:
     """Make a workspace by the command line; return its keys by environment."""
-    async with running(*PARLEY, "keys", "workspace", *options, folder=folder) as program:
+    async with running(*PARLEY, "keys", "workspace", "Acme", *options, folder=folder) as program:
         assert await program.ended() == 0
         lines = (await program.rest()).splitlines()
     return dict(line.split() for line in lines)

@@ -24,6 +24,7 @@ FEED = "/v1/events/stream"
 ALL = ("conversation:read", "conversation:write", "events:read")
 
 
+@pytest.mark.requirement("S13")
 async def test_an_ephemeral_key_is_made_as_it_is_written(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         answer = await client.post(EPHEMERAL, json=GRANT)
@@ -35,6 +36,7 @@ async def test_an_ephemeral_key_is_made_as_it_is_written(server: Server) -> None
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.requirement("S7", "B78")
 async def test_a_lifetime_outside_of_its_bounds_is_refused(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         for ttl in (29, 901, 0, -1, "600", 1e9, 600.5, True, None, [600], 2**63):
@@ -46,6 +48,7 @@ async def test_a_lifetime_outside_of_its_bounds_is_refused(server: Server) -> No
             assert answer.status_code == 201
 
 
+@pytest.mark.requirement("B78")
 async def test_a_scope_that_cannot_be_handed_on_is_refused(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         for scopes in (
@@ -72,6 +75,7 @@ async def narrow_key(server: Server, *scopes: str) -> str:
     )
 
 
+@pytest.mark.requirement("S92", "B78")
 async def test_no_key_hands_on_what_it_does_not_have(server: Server) -> None:
     narrow = await narrow_key(server, "auth:write", "conversation:read")
     async with server.client(narrow) as client:
@@ -86,6 +90,7 @@ async def test_an_ephemeral_key_makes_no_other(server: Server) -> None:
         assert problem(answer, 403, "missing_scope")["required_scopes"] == ["auth:write"]
 
 
+@pytest.mark.requirement("S92")
 @pytest.mark.parametrize("route", PRIVATE, ids=lambda route: route.name)
 async def test_a_key_without_the_scope_is_told_which_it_needs(server: Server, route: Route) -> None:
     narrow = await narrow_key(server, "billing:read")
@@ -134,6 +139,7 @@ async def test_an_expired_key_opens_nothing(server: Server) -> None:
             assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.requirement("B38")
 @pytest.mark.parametrize(
     ("subject", "author", "allowed"),
     [

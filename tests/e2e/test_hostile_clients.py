@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from gateway.limits import SHUTDOWN_SECONDS
-from tests.support.answers import exchange
+from tests.support.answers import exchange, problem
 from tests.support.servers import Server, serving
 from tests.support.talk import get, post
 from tests.support.wire import (
@@ -129,9 +129,11 @@ async def test_an_odd_packet_ends_its_own_connection_at_most(tmp_path: Path, nam
 
 async def test_a_target_without_a_path_is_the_root(server: Server) -> None:
     root = await exchange(server.url, b"GET / HTTP/1.1\r\nHost: parley\r\n\r\n")
-    bare = await exchange(server.url, b"GET ?a HTTP/1.1\r\nHost: parley\r\n\r\n")
+    bare = await exchange(server.url, b"GET ? HTTP/1.1\r\nHost: parley\r\n\r\n")
     assert (root.status_code, bare.status_code) == (200, 200)
     assert bare.content == root.content
+    asked = await exchange(server.url, b"GET ?a HTTP/1.1\r\nHost: parley\r\n\r\n")
+    assert problem(asked, 422, "bad_parameter")["instance"] == "/"
 
 
 STORM_SECONDS = 2.0

@@ -8,88 +8,184 @@ from typing import Any
 import httpx2
 import pytest
 import trio
+from msgspec import inspect
 
 from engine.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from gateway.api.contract import Route
-from tests.support.answers import MUTATING, PATIENCE_SECONDS, exchange, path_of, problem, raw_post
+from tests.support.answers import (
+    MUTATING,
+    PATIENCE_SECONDS,
+    REPLAYING,
+    WITH_BODY,
+    exchange,
+    fields_of,
+    good,
+    kinds_of,
+    problem,
+    raw_post,
+)
 from tests.support.disks import MemoryDisk
 from tests.support.servers import Server, serving
-from tests.support.talk import EVENTS, MESSAGES, USER, get, position, post
+from tests.support.talk import CONVERSATION, EVENTS, MESSAGES, USER, get, position, post, prepared
 
 KEY = "msg-client-987"
 EPHEMERAL = "/v1/auth/ephemeral"
+BOTH = tuple(route for route in REPLAYING if route.body is not None)
 GRANT = {"user_id": "acct_123", "scopes": ["conversation:read"], "ttl": 600}
+
+
+def by_name(route: Route) -> str:
+    return route.name
 
 
 def keyed(key: str) -> dict[str, str]:
     return {"Idempotency-Key": key}
 
 
-def without_key(route: Route) -> dict[str, Any]:
-    return {k: v for k, v in route.examples.items() if k != "idempotency_key"}
-
-
 def same(first: httpx2.Response, again: httpx2.Response) -> bool:
     return (again.status_code, again.content) == (first.status_code, first.content)
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
-async def test_the_same_key_and_body_give_the_first_answer_wherever_the_key_stands(
-    server: Server, route: Route
-) -> None:
-    body, path = without_key(route), path_of(route)
+async def ask(
+    client: httpx2.AsyncClient,
+    route: Route,
+    path: str,
+    key: str | None = KEY,
+    body: dict[str, Any] | None = None,
+) -> httpx2.Response:
+    """Send a request a route takes, or ``body`` in its place, with ``key`` in its header."""
+    body = (good(route) if body is None else body) if route.body else None
+    return await client.request(
+        route.method, path, json=body, headers=keyed(key) if key is not None else None
+    )
+
+
+@pytest.mark.requirement("S85", "G5")
+@pytest.mark.parametrize("route", REPLAYING, ids=by_name)
+async def test_the_same_key_gives_the_first_answer(server: Server, route: Route) -> None:
     async with server.client(server.tenant.live) as client:
-        first = await client.request(route.method, path, json=body, headers=keyed(KEY))
+        path = await prepared(client, route)
+        first = await ask(client, route, path)
         assert first.status_code == route.status, first.text
         assert "Idempotent-Replayed" not in first.headers
         before = await position(server)
-        again = [
-            await client.request(route.method, path, json=body, headers=keyed(KEY)),
-            await client.request(route.method, path, json=body, headers=keyed(f'"{KEY}"')),
-            await client.request(route.method, path, json=body | {"idempotency_key": KEY}),
-            await client.request(
-                route.method, path, json=body | {"idempotency_key": KEY}, headers=keyed(KEY)
-            ),
-        ]
-        assert all(same(first, answer) for answer in again)
-        assert {answer.headers["Idempotent-Replayed"] for answer in again} == {"true"}
-        assert {answer.headers.get("ETag") for answer in again} == {first.headers.get("ETag")}
+        for key in (KEY, f'"{KEY}"'):
+            again = await ask(client, route, path, key)
+            assert same(first, again)
+            assert again.headers["Idempotent-Replayed"] == "true"
+            assert again.headers.get("ETag") == first.headers.get("ETag")
         assert await position(server) == before
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
-async def test_the_same_key_with_another_body_is_refused(server: Server, route: Route) -> None:
-    body, path = without_key(route), path_of(route)
-    member = "text" if "text" in body else "user_id"
+@pytest.mark.parametrize("route", REPLAYING, ids=by_name)
+async def test_the_first_answer_is_given_again_whatever_has_happened_since(
+    server: Server, route: Route
+) -> None:
     async with server.client(server.tenant.live) as client:
-        first = await client.request(route.method, path, json=body, headers=keyed(KEY))
+        path = await prepared(client, route)
+        first = await ask(client, route, path)
+        await post(client, "and then?")
+        head = {"If-Match": "*"}
+        closing = {"priority": "urgent", "attributes": {"plan": "pro"}}
+        assert (await client.patch(CONVERSATION, json=closing, headers=head)).status_code == 200
         before = await position(server)
-        other = body | {member: body[member] + "0"}
-        refused = await client.request(route.method, path, json=other, headers=keyed(KEY))
-        problem(refused, 422, "idempotency_mismatch")
-        assert await position(server) == before
-        again = await client.request(route.method, path, json=body, headers=keyed(KEY))
+        again = await ask(client, route, path)
         assert same(first, again)
+        assert again.headers.get("ETag") == first.headers.get("ETag")
+        assert await position(server) == before
 
 
-@pytest.mark.parametrize("route", MUTATING, ids=lambda route: route.name)
+@pytest.mark.requirement("S85")
+@pytest.mark.parametrize("route", BOTH, ids=by_name)
+async def test_a_key_is_one_in_header_and_body(server: Server, route: Route) -> None:
+    body = good(route) | {"idempotency_key": KEY}
+    async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
+        first = await ask(client, route, path)
+        before = await position(server)
+        for key in (None, KEY):
+            again = await ask(client, route, path, key, body)
+            assert same(first, again)
+            assert again.headers["Idempotent-Replayed"] == "true"
+        assert await position(server) == before
+
+
+@pytest.mark.requirement("S85")
+@pytest.mark.parametrize("route", MUTATING, ids=by_name)
+async def test_an_answer_is_said_to_be_given_again_where_keys_are_remembered_and_nowhere_else(
+    server: Server, route: Route
+) -> None:
+    async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
+        first, again = [await ask(client, route, path) for _ in range(2)]
+        assert "Idempotent-Replayed" not in first.headers
+        assert again.status_code == route.status, again.text
+        assert ("Idempotent-Replayed" in again.headers) == route.replays
+
+
+def others(route: Route) -> list[dict[str, Any]]:
+    """Return bodies of the right form, each with one member that is another than in the example."""
+    body = good(route)
+    assert route.body is not None
+    kinds = {field.encode_name: kinds_of(field)[0] for field in fields_of(route.body)}
+    found = []
+    for name, value in body.items():
+        kind = kinds[name]
+        if isinstance(kind, inspect.StrType) and kind.pattern is None:
+            found.append(body | {name: value + "0"})
+        elif isinstance(value, int):
+            found.append(body | {name: value - 1})
+        elif isinstance(value, list):
+            found.append(body | {name: value[:-1]})
+        elif isinstance(value, dict):
+            found.append(body | {name: value | {"id": value["id"] + "0"}})
+    return found
+
+
+@pytest.mark.requirement("G5", "B29")
+@pytest.mark.parametrize("route", BOTH, ids=by_name)
+async def test_the_same_key_with_another_body_is_refused(server: Server, route: Route) -> None:
+    async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
+        first = await ask(client, route, path)
+        before = await position(server)
+        assert len(others(route)) > 0
+        for other in others(route):
+            problem(await ask(client, route, path, body=other), 422, "idempotency_mismatch")
+        assert await position(server) == before
+        assert same(first, await ask(client, route, path))
+
+
+@pytest.mark.requirement("S85", "B31")
+@pytest.mark.parametrize("route", MUTATING, ids=by_name)
 async def test_a_key_that_is_none_is_refused(server: Server, route: Route) -> None:
-    body, path = without_key(route), path_of(route)
     longest = "k" * IDEMPOTENCY_KEY_CHARACTERS_MAX
     async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
         before = await position(server)
         for key in ("", '""', longest + "k", f'"{longest}k"'):
-            answer = await client.request(route.method, path, json=body, headers=keyed(key))
+            answer = await ask(client, route, path, key)
             assert problem(answer, 400, "bad_idempotency_key")["errors"], key
+        assert await position(server) == before
+        answer = await ask(client, route, path, longest)
+        assert answer.status_code == route.status
+
+
+@pytest.mark.requirement("B31")
+@pytest.mark.parametrize("route", WITH_BODY, ids=by_name)
+async def test_a_key_in_a_body_that_is_none_is_refused(server: Server, route: Route) -> None:
+    longest = "k" * IDEMPOTENCY_KEY_CHARACTERS_MAX
+    async with server.client(server.tenant.live) as client:
+        path = await prepared(client, route)
+        before = await position(server)
         for key in ("", longest + "k", "a\nb", "a\tb", "a\r\nb", "kéy", " ", "a ", "\U0001f600"):
-            answer = await client.request(route.method, path, json=body | {"idempotency_key": key})
-            problem(answer, 400, "bad_idempotency_key")
-        both = body | {"idempotency_key": KEY}
-        answer = await client.request(route.method, path, json=both, headers=keyed("another"))
+            body = good(route) | {"idempotency_key": key}
+            problem(await ask(client, route, path, None, body), 400, "bad_idempotency_key")
+        both = good(route) | {"idempotency_key": KEY}
+        answer = await ask(client, route, path, "another", both)
         problem(answer, 400, "bad_idempotency_key")
         assert await position(server) == before
-        answer = await client.request(route.method, path, json=body, headers=keyed(longest))
-        assert answer.status_code == route.status
+        assert (await ask(client, route, path, longest)).status_code == route.status
 
 
 @pytest.mark.parametrize(
@@ -100,6 +196,7 @@ async def test_a_header_no_client_would_send_is_refused(server: Server, line: by
     problem(await exchange(server.url, request), 400, "bad_idempotency_key")
 
 
+@pytest.mark.requirement("B31")
 async def test_a_header_with_a_line_break_makes_no_message(server: Server) -> None:
     line = b"Idempotency-Key: a\nb"
     request = raw_post(MESSAGES, server.tenant.live, b'{"text":"Hello"}', line)
@@ -118,6 +215,7 @@ async def held_back(disk: MemoryDisk) -> AsyncIterator[None]:
         disk.release()
 
 
+@pytest.mark.requirement("G5", "B30")
 async def test_a_key_whose_first_request_still_runs_is_answered_later(tmp_path: Path) -> None:
     disk = MemoryDisk()
     body = {"text": "Hello", "idempotency_key": KEY}
@@ -144,6 +242,7 @@ async def test_a_key_whose_first_request_still_runs_is_answered_later(tmp_path: 
         assert [m["text"] for m in (await get(client, MESSAGES))["data"]][1:] == ["Hello"]
 
 
+@pytest.mark.requirement("B32")
 async def test_one_key_means_something_else_to_everybody_and_everywhere(server: Server) -> None:
     other = await server.new_tenant()
     key = await server.ephemeral()
@@ -209,6 +308,7 @@ async def test_a_refusal_does_not_use_the_key_up(server: Server) -> None:
         assert len((await get(client, EVENTS))["data"]) == 3
 
 
+@pytest.mark.requirement("G5")
 async def test_a_restart_forgets_no_key(tmp_path: Path) -> None:
     answers: list[httpx2.Response] = []
     grants: list[httpx2.Response] = []

@@ -1,7 +1,6 @@
 """What the realtime door answers to rights that change, long answers, failures and odd messages."""
 
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 
@@ -11,13 +10,15 @@ from gateway.api.contract import Api, Caller, Request, Response, Route
 from gateway.limits import OUTBOUND_ANSWER_BYTES_MAX, OUTBOUND_BYTES_MAX, PAGE_BYTES_MAX
 from gateway.routing import RouteTable
 from tests.support.answers import problem
-from tests.support.realtime import HEARTBEAT, Talk, TrioLine, dialing, talking
+from tests.support.realtime import JSON, MSGPACK, Talk, dialing, talking
 from tests.support.servers import Server
 from tests.support.talk import USER, post
 
+pytestmark = pytest.mark.usefixtures("speech")
+
 ACCOUNT = {"type": "user", "id": "acct_123"}
-TEXT_BYTES = 30_000
-MESSAGES = 60
+TEXT_BYTES = 19_000
+MESSAGES = 120
 
 
 async def told_nothing(talk: Talk) -> bool:
@@ -44,9 +45,14 @@ async def test_typing_is_passed_on_for_oneself_and_for_the_users_one_has(server:
             )
             assert refused["code"] == "author_mismatch", author
         assert await told_nothing(staff)
-        for said, heard in ((None, ACCOUNT), (ACCOUNT, ACCOUNT), (USER, USER)):
-            await talk.say("typing", conversation="conv_123", state="start", author=said)
-            assert (await staff.hear("signal"))["author"] == heard
+        for said, heard, state in (
+            (None, ACCOUNT, "start"),
+            (ACCOUNT, ACCOUNT, "stop"),
+            (USER, USER, "start"),
+        ):
+            await talk.say("typing", conversation="conv_123", state=state, author=said)
+            signal = await staff.hear("signal")
+            assert (signal["author"], signal["state"]) == (heard, state)
         # To type is no claim: whoever comes first may still have the user that nobody has.
         async with server.client(await server.ephemeral("acct_other")) as other:
             await post(other, author=nobody, conversation="conv_theirs")
@@ -163,27 +169,31 @@ async def test_a_fault_in_a_handler_is_told_and_the_connection_goes_on(server: S
         assert await told_nothing(talk)
 
 
-async def say_bytes(talk: Talk, data: bytes) -> dict[str, Any]:
-    """Send a binary message and return what is heard next."""
-    assert isinstance(talk.line, TrioLine)
-    await talk.line.connection.send_message(data)
-    return await talk.hear()
-
-
-async def test_a_binary_message_is_read_like_text(server: Server) -> None:
-    async with dialing(server.realtime_url) as talk:
+async def test_json_in_a_binary_message_is_read_like_text(server: Server) -> None:
+    async with dialing(server.realtime_url, speech=JSON) as talk:
         token = server.tenant.live.encode()
-        ready = await say_bytes(talk, b'{"op":"auth","ref":1,"token":"' + token + b'"}')
-        assert (ready["op"], ready["ref"]) == ("ready", 1)
-        assert (await say_bytes(talk, b'{"op":"ping","ref":2}'))["op"] == "pong"
-        assert await say_bytes(talk, HEARTBEAT.encode()) == {"op": "pong"}
+        await talk.say_raw(b'{"op":"auth","ref":1,"token":"' + token + b'"}')
+        assert (await talk.hear("ready"))["ref"] == 1
+        await talk.say_raw(b'{"op":"ping","ref":2}')
+        assert await talk.hear() == {"op": "pong", "ref": 2}
+
+
+async def test_a_text_message_means_nothing_where_messagepack_was_agreed_on(
+    server: Server,
+) -> None:
+    async with talking(server.realtime_url, server.tenant.live, MSGPACK) as talk:
+        await talk.say_raw('{"op":"ping","ref":2}')
+        refused = await talk.hear("error")
+        assert refused["problem"]["code"] == "bad_frame"
+        assert "binary" in refused["problem"]["detail"]
+        assert await told_nothing(talk)
 
 
 async def test_a_message_without_content_is_a_bad_frame_and_no_more(server: Server) -> None:
     async with talking(server.realtime_url, server.tenant.live) as talk:
-        assert (await say_bytes(talk, b""))["problem"]["code"] == "bad_frame"
-        await talk.say_raw("")
-        assert (await talk.hear("error"))["problem"]["code"] == "bad_frame"
+        for empty in (b"", ""):
+            await talk.say_raw(empty)
+            assert (await talk.hear("error"))["problem"]["code"] == "bad_frame"
         assert await told_nothing(talk)
         posted = await talk.post("conv_123", "still here")
         assert posted["version"] == 2

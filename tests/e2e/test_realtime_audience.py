@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 
 from engine.actor.outcome import Origin
@@ -12,6 +13,8 @@ from engine.auth.service import EphemeralGrant
 from gateway.limits import SHUTDOWN_SECONDS
 from tests.support.realtime import PATIENCE_SECONDS, Talk, dialing, talking
 from tests.support.servers import Server, serving
+
+pytestmark = pytest.mark.usefixtures("speech")
 
 ANNA = {"type": "user", "id": "usr_anna"}
 MAYA = {"type": "agent", "id": "agent_maya"}
@@ -33,6 +36,7 @@ async def heard_so_far(talk: Talk) -> list[str]:
     return ops
 
 
+@pytest.mark.requirement("S46")
 async def test_typing_reaches_the_others_who_are_there_and_nobody_else(server: Server) -> None:
     tenant = await server.new_tenant()
     url, live = server.realtime_url, server.tenant.live
@@ -56,7 +60,7 @@ async def test_typing_reaches_the_others_who_are_there_and_nobody_else(server: S
         assert signal["state"] == "start"
         assert signal["author"] == ANNA
         assert signal["conversation"].startswith("conv_")
-        await staff.say("typing", conversation="conv_123", state="stop", author=MAYA)
+        await staff.say("typing", conversation="conv_123", state="start", author=MAYA)
         assert (await customer.hear("signal"))["author"] == MAYA
         for talk in (customer, staff, elsewhere, sandbox, stranger):
             assert await heard_so_far(talk) == []
@@ -81,6 +85,7 @@ async def test_nobody_types_in_a_conversation_that_is_hidden_or_under_a_false_na
         assert await heard_so_far(customer) == []
 
 
+@pytest.mark.requirement("B56")
 async def test_a_hidden_conversation_is_answered_like_one_there_is_not(server: Server) -> None:
     boris = await server.ephemeral("usr_boris")
     async with anna(server) as customer, talking(server.realtime_url, boris) as other:
@@ -124,7 +129,7 @@ async def test_a_customer_hears_no_note_and_misses_no_link_of_the_chain(server: 
         assert [event.version for event in heard] == [1, 2, 3, 6, 9, 12, 15]
         for before, event in itertools.pairwise(heard):
             assert event.event["previous"] == before.version
-        assert not any("note" in event.raw for event in heard)
+        assert not any("note" in str(event.frame) for event in heard)
 
         for at, event in enumerate(heard):
             for after in (event.version, event.event["cursor"], event.event["id"]):
@@ -182,6 +187,7 @@ async def test_events_of_everybody_are_for_staff_with_the_scope(server: Server) 
         assert problem["required_scopes"] == ["events:read"]
 
 
+@pytest.mark.requirement("G19")
 async def test_another_tenant_hears_nothing_of_it(server: Server) -> None:
     tenant = await server.new_tenant()
     async with (

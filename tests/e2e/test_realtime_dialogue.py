@@ -1,6 +1,5 @@
 """What is said over an open realtime connection, and what is answered."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,47 +7,10 @@ import apsw
 import pytest
 
 from gateway.limits import JSON_DEPTH_MAX, SUBSCRIPTIONS_MAX
-from tests.support.realtime import talking
+from tests.support.realtime import JSON, Speech, talking
 from tests.support.servers import Server
 
-BAD_FRAMES: dict[str, tuple[str, str]] = {
-    "no JSON": ("nonsense", "bad_frame"),
-    "cut short": ('{"op":"ping"', "bad_frame"),
-    "no object": ("[]", "bad_frame"),
-    "no op": ("{}", "bad_frame"),
-    "an unknown op": ('{"op":"nonsense"}', "bad_frame"),
-    "an unknown member": ('{"op":"ping","loud":true}', "bad_frame"),
-    "a missing member": ('{"op":"message.create","conversation":"conv_123"}', "bad_frame"),
-    "a member of a wrong type": ('{"op":"typing","conversation":7,"state":"start"}', "bad_frame"),
-    "a choice there is not": (
-        '{"op":"typing","conversation":"conv_123","state":"maybe"}',
-        "bad_frame",
-    ),
-    "too deep": ('{"op":"ping","ref":' + "[" * 100 + "]" * 100 + "}", "bad_frame"),
-    "far too deep": ("[" * 100_000, "bad_frame"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FRAMES)
-async def test_a_bad_frame_is_named_and_three_of_them_end_the_talk(
-    server: Server, name: str
-) -> None:
-    text, code = BAD_FRAMES[name]
-    async with talking(server.realtime_url, server.tenant.live) as talk:
-        for _ in range(2):
-            await talk.say_raw(text)
-            problem = (await talk.hear("error"))["problem"]
-            assert problem["code"] == code
-            assert problem["status"] == 400
-            assert problem["type"] == "/problems/bad_frame"
-            assert problem["request_id"].startswith("req_")
-            await talk.say("ping")
-            await talk.hear("pong")
-        await talk.say_raw(text)
-        frames, closed = await talk.closing()
-    assert [frame["op"] for frame in frames] == ["error", "bye"]
-    assert frames[1]["code"] == closed == 4000
-    assert frames[1]["reconnect"] is False
+pytestmark = pytest.mark.usefixtures("speech")
 
 
 def message(conversation: str = "conv_123", **body: Any) -> dict[str, Any]:
@@ -62,7 +24,7 @@ def nested(depth: int) -> dict[str, Any]:
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "NUL in a text": ("message.create", message(text="a\0b"), "forbidden_character"),
     "a bell in a text": ("message.create", message(text="\a"), "forbidden_character"),
-    "2^64 in metadata": ("message.create", message(metadata={"n": 2**64}), "out_of_range"),
+    "2^64 - 1 in metadata": ("message.create", message(metadata={"n": 2**64 - 1}), "out_of_range"),
     "a text that is too large": ("message.create", message(text="x" * 40_000), "too_large"),
     "an idempotency key with a line break": (
         "message.create",
@@ -76,7 +38,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"conversation": "conv_123", "events": ["*"]},
         "wrong_type",
     ),
-    "a negative version": ("subscribe", {"conversation": "conv_123", "after": -1}, "invalid"),
+    "a negative version": ("subscribe", {"conversation": "conv_123", "after": -1}, "bad_position"),
+    "half a version": ("subscribe", {"conversation": "conv_123", "after": 1.5}, "bad_position"),
     "a version behind the head": (
         "subscribe",
         {"conversation": "conv_123", "after": 99},
@@ -94,6 +57,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.requirement("B57")
 @pytest.mark.parametrize("name", REFUSED)
 async def test_a_refusal_brings_its_ref_back_and_the_talk_goes_on(
     server: Server, name: str
@@ -242,6 +206,16 @@ async def test_any_json_route_can_be_called(server: Server) -> None:
         assert health["status"] == 200
 
 
+async def test_a_route_that_is_strict_about_its_body_can_be_called_too(server: Server) -> None:
+    body = {"user_id": "usr_anna", "scopes": ["conversation:read"], "ttl": 60}
+    async with talking(server.realtime_url, server.tenant.live) as talk:
+        made = await talk.asked("call", method="POST", path="/v1/auth/ephemeral", body=body)
+        assert made["status"] == 201
+    async with talking(server.realtime_url, made["body"]["ephemeral_key"]) as customer:
+        refused = await customer.refused("subscribe", conversation="conv_123")
+        assert refused["code"] == "not_found"
+
+
 CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "a path there is not": ({"method": "GET", "path": "/v1/nowhere"}, "not_found"),
     "a method it does not take": ({"method": "DELETE", "path": "/healthz"}, "method_not_allowed"),
@@ -253,6 +227,18 @@ CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "no body": (
         {"method": "POST", "path": "/v1/conversations/conv_123/messages"},
         "malformed_json",
+    ),
+    "a body that is no object": (
+        {"method": "POST", "path": "/v1/conversations/conv_123/messages", "body": [1]},
+        "wrong_type",
+    ),
+    "2^64 - 1 in a body": (
+        {
+            "method": "POST",
+            "path": "/v1/conversations/conv_123/messages",
+            "body": {"text": "x", "metadata": {"n": 2**64 - 1}},
+        },
+        "out_of_range",
     ),
     "a body that is wrong": (
         {"method": "POST", "path": "/v1/conversations/conv_123/messages", "body": {"text": 7}},
@@ -287,6 +273,11 @@ async def test_a_call_has_no_more_scopes_than_its_key(server: Server) -> None:
         assert problem["code"] == "missing_scope"
 
 
+MORE, WINDOW = 2_000, 100
+"""Subscriptions tried beyond the bound, and how many of them at once."""
+
+
+@pytest.mark.requirement("B56")
 async def test_one_subscription_too_many_is_refused_and_the_others_stay(server: Server) -> None:
     async with (
         talking(server.realtime_url, server.tenant.live) as talk,
@@ -296,19 +287,27 @@ async def test_one_subscription_too_many_is_refused_and_the_others_stay(server: 
             await writer.post(f"conv_{at}", "Hello")
         for at in range(SUBSCRIPTIONS_MAX):
             await talk.asked("subscribe", conversation=f"conv_{at}")
-        problem = await talk.refused("subscribe", conversation=f"conv_{SUBSCRIPTIONS_MAX}")
-        assert problem["code"] == "out_of_range"
+        for _ in range(MORE // WINDOW):
+            for at in range(WINDOW):
+                name = f"conv_{SUBSCRIPTIONS_MAX}" if at % 2 else f"conv_nowhere_{at}"
+                await talk.say("subscribe", ref=at, conversation=name)
+            problems = [(await talk.hear("error"))["problem"]["code"] for _ in range(WINDOW)]
+            assert problems == ["not_found", "out_of_range"] * (WINDOW // 2)
         await talk.asked("subscribe", conversation="conv_0")
         await writer.post("conv_0", "still there?")
         assert (await talk.event()).event["data"]["text"] == "still there?"
 
 
-async def test_the_frame_of_an_event_is_what_every_other_door_gives(server: Server) -> None:
+@pytest.mark.requirement("S18")
+async def test_the_frame_of_an_event_is_what_every_other_door_gives(
+    server: Server, speech: Speech
+) -> None:
     async with (
         talking(server.realtime_url, server.tenant.live) as talk,
         server.client(server.tenant.live) as client,
     ):
-        posted = await talk.post("conv_123", "Hello", author=ANNA)
+        metadata = {"n": -7, "x": 1.5, "list": [None, True, 2**63 - 1], "ä\u2028": {"": "\n"}}
+        posted = await talk.post("conv_123", "Hello", author=ANNA, metadata=metadata)
         granted = await talk.asked("subscribe", conversation="conv_123", after=0)
         assert granted["version"] == 2
         assert granted["epoch"] == posted["epoch"]
@@ -317,9 +316,11 @@ async def test_the_frame_of_an_event_is_what_every_other_door_gives(server: Serv
         created, said = await talk.events(2)
         path = "/v1/conversations/conv_123/events"
         page = await client.get(path, headers={"Accept": "application/json"})
-    assert created.event_bytes in page.text
-    assert said.event_bytes in page.text
-    assert json.loads(said.event_bytes) == page.json()["data"][1]
+    assert [created.event, said.event] == page.json()["data"]
+    assert said.event["data"]["metadata"] == metadata
+    if speech is JSON:
+        for event in (created, said):
+            assert str(event.event_bytes) in page.text
     assert said.frame["conversation"] == posted["conversation"]
     assert said.frame["epoch"] == posted["epoch"]
     assert (created.version, said.version) == (1, 2)

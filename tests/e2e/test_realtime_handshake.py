@@ -8,9 +8,11 @@ import trio
 from gateway.limits import FRAME_BYTES_MAX, HEARTBEAT_SECONDS
 from gateway.realtime import session
 from tests.support.realtime import (
+    JSON,
+    MSGPACK,
     PATIENCE_SECONDS,
-    SUBPROTOCOL,
     LineClosedError,
+    Speech,
     TrioLine,
     bearer,
     dialing,
@@ -20,8 +22,10 @@ from tests.support.realtime import (
 )
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.usefixtures("speech")
 
-async def test_a_header_is_enough_to_be_let_in(server: Server) -> None:
+
+async def test_a_header_is_enough_to_be_let_in(server: Server, speech: Speech) -> None:
     async with dialing(server.realtime_url, bearer(server.tenant.live)) as talk:
         ready = await talk.hear("ready")
         assert ready["connection"].startswith("con_")
@@ -30,9 +34,30 @@ async def test_a_header_is_enough_to_be_let_in(server: Server) -> None:
         assert ready["audience"] == "staff"
         assert "ref" not in ready
         assert isinstance(talk.line, TrioLine)
-        assert talk.line.connection.subprotocol == SUBPROTOCOL
+        assert talk.line.connection.subprotocol == speech.subprotocol
 
 
+@pytest.mark.parametrize(
+    ("offering", "agreed", "spoken"),
+    [
+        (["graphql-ws", "parley.v1+msgpack", "parley.v1+json"], "parley.v1+msgpack", MSGPACK),
+        (["parley.v1+json", "parley.v1+msgpack"], "parley.v1+json", JSON),
+        (["graphql-ws"], None, JSON),
+        ([], None, JSON),
+    ],
+)
+async def test_the_first_subprotocol_that_is_known_is_spoken(
+    server: Server, offering: list[str], agreed: str | None, spoken: Speech
+) -> None:
+    headers = bearer(server.tenant.live)
+    async with dialing(server.realtime_url, headers, speech=spoken, offering=offering) as talk:
+        await talk.hear("ready")
+        assert isinstance(talk.line, TrioLine)
+        assert talk.line.connection.subprotocol == agreed
+        await talk.post("conv_123", "understood")
+
+
+@pytest.mark.requirement("S15")
 async def test_a_first_frame_is_enough_to_be_let_in(server: Server) -> None:
     key = await server.ephemeral("acct_9", scopes=("conversation:read",))
     async with dialing(server.realtime_url) as talk:
@@ -50,6 +75,7 @@ async def test_another_library_is_let_in_as_well(server: Server) -> None:
         await talk.hear("pong")
 
 
+@pytest.mark.requirement("B54")
 async def test_who_never_says_who_it_is_is_sent_away(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +128,7 @@ async def test_a_bad_authorization_header_is_refused_before_the_upgrade(
     assert "nonsense" not in str(problem)
 
 
+@pytest.mark.requirement("B54", "B79")
 @pytest.mark.parametrize("name", ["token", "access_token", "ticket"])
 async def test_a_credential_in_the_query_string_is_refused_before_the_upgrade(
     server: Server, name: str

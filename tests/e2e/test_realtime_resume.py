@@ -1,7 +1,6 @@
 """A client that was cut off resumes: it gets exactly what it missed, whatever its library."""
 
 import copy
-import json
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,8 +10,10 @@ from typing import Any
 import pytest
 import trio
 
-from tests.support.realtime import Heard, LineClosedError, Talk, talking, talking_httpx
+from tests.support.realtime import Heard, LineClosedError, Message, Talk, talking, talking_httpx
 from tests.support.servers import Server, serving
+
+pytestmark = pytest.mark.usefixtures("speech")
 
 ANNA = {"type": "user", "id": "usr_anna"}
 MAYA = {"type": "agent", "id": "agent_maya"}
@@ -30,7 +31,7 @@ POSITIONS: dict[str, Callable[[Heard], dict[str, Any]]] = {
 }
 
 
-def bytes_of(events: list[Heard]) -> list[str]:
+def bytes_of(events: list[Heard]) -> list[Message]:
     return [event.event_bytes for event in events]
 
 
@@ -45,6 +46,7 @@ async def conversation_between(one: Talk, other: Talk) -> tuple[list[Heard], lis
     return await one.events(22), await other.events(22)
 
 
+@pytest.mark.requirement("G2")
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("position", POSITIONS)
 async def test_who_was_cut_off_gets_exactly_what_it_missed(
@@ -63,9 +65,10 @@ async def test_who_was_cut_off_gets_exactly_what_it_missed(
                 "message.create", conversation="conv_123", message={"text": f"missed {at}"}
             )
         while len(all_events) < 322:
-            frame = await steady.hear_raw()
-            if frame.startswith('{"op":"event"'):
-                all_events.append(Heard(frame, json.loads(frame)))
+            raw = await steady.hear_raw()
+            frame = steady.speech.read(raw)
+            if frame["op"] == "event":
+                all_events.append(Heard(raw, frame))
         async with LIBRARIES[library](url, key) as talk:
             granted = await talk.asked(
                 "subscribe", conversation="conv_123", **POSITIONS[position](heard[-1])
@@ -96,6 +99,7 @@ async def test_a_time_gives_everything_from_that_moment_on(server: Server) -> No
             assert bytes_of(await late.events(31)) == bytes_of(everything)
 
 
+@pytest.mark.requirement("G2")
 async def test_a_place_survives_a_restart(tmp_path: Path) -> None:
     async with serving(tmp_path / "data") as server:
         key = server.tenant.live
@@ -114,6 +118,7 @@ async def test_a_place_survives_a_restart(tmp_path: Path) -> None:
             assert again[3].version == 7
 
 
+@pytest.mark.requirement("B57")
 async def test_a_place_in_a_log_that_is_gone_is_answered_with_a_reset(server: Server) -> None:
     engine = server.node.engine
     async with talking(server.realtime_url, server.tenant.live) as talk:
@@ -133,6 +138,7 @@ async def test_a_place_in_a_log_that_is_gone_is_answered_with_a_reset(server: Se
         assert [event.version for event in await talk.events(2)] == [1, 2]
 
 
+@pytest.mark.requirement("B57")
 async def test_a_place_that_was_not_reached_yet_is_refused(server: Server) -> None:
     engine = server.node.engine
     async with talking(server.realtime_url, server.tenant.live) as talk:
@@ -184,6 +190,7 @@ async def write(server: Server, chance: random.Random, name: str, count: int) ->
                 assert (await client.post(path, json={"text": text})).status_code == 201
 
 
+@pytest.mark.requirement("G2")
 async def test_whatever_breaks_everybody_hears_the_same_once_and_in_order(server: Server) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - what is needed to run it again

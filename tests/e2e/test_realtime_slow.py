@@ -7,8 +7,8 @@ from gateway.limits import OUTBOUND_BYTES_MAX
 from tests.support.processes import Sandbox, sandbox
 from tests.support.realtime import Talk, bearer, dialing, talking
 
-TEXT_BYTES = 30_000
-MESSAGES = 1_200
+TEXT_BYTES = 20_000
+MESSAGES = 1_800
 """36 MB in all: far more than the client's and the kernel's buffers hold."""
 
 GROWTH_BYTES_MAX = 16 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from persistence.sqlite import SqliteStores
@@ -11,6 +12,7 @@ from tests.support.servers import serving
 MESSAGES = 20
 
 
+@pytest.mark.requirement("G15")
 async def test_commands_under_way_are_answered_before_the_goodbye(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     async with serving(folder) as server, talking(server.realtime_url, server.tenant.live) as talk:

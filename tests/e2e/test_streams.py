@@ -21,6 +21,7 @@ FEED = "/v1/events/stream"
 FORMATS = pytest.mark.parametrize("accept", [NDJSON, SSE], ids=["ndjson", "sse"])
 
 
+@pytest.mark.requirement("S27")
 async def test_lines_begin_with_type_id_and_data(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         message = await post(client, author=USER)
@@ -48,6 +49,7 @@ async def test_a_stream_is_not_kept_by_anybody_between(
         assert await stream.versions(2) == [1, 2]
 
 
+@pytest.mark.requirement("S19")
 async def test_an_event_source_resumes_by_the_ids_it_was_given(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         for number in range(3):
@@ -65,6 +67,7 @@ async def test_an_event_source_resumes_by_the_ids_it_was_given(server: Server) -
                     assert await again.take(3 - at) == events[at + 1 :]
 
 
+@pytest.mark.requirement("B60")
 async def test_one_event_is_the_same_bytes_at_every_door(server: Server) -> None:
     text = 'one\n\ndata: two\r\nevent: x\u2028 Ünïcödé \U0001f600 "quoted" \\'
     async with server.client(server.tenant.live) as client:
@@ -80,6 +83,7 @@ async def test_one_event_is_the_same_bytes_at_every_door(server: Server) -> None
         assert msgspec.json.decode(seen[0][1])["data"]["text"] == text
 
 
+@pytest.mark.requirement("S106")
 async def test_types_choose_events(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client)
@@ -133,6 +137,7 @@ FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+@pytest.mark.requirement("G2")
 @FORMATS
 @pytest.mark.parametrize("form", FORMS)
 async def test_every_position_resumes_exactly_while_others_write(
@@ -158,6 +163,7 @@ async def test_every_position_resumes_exactly_while_others_write(
         assert (await get(client, EVENTS))["data"][-1]["version"] == 18
 
 
+@pytest.mark.requirement("S26")
 @pytest.mark.parametrize("form", ["event id", "cursor", "time"])
 async def test_every_position_of_the_environment_resumes_exactly(server: Server, form: str) -> None:
     async with server.client(server.tenant.live) as client:

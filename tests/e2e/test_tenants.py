@@ -9,13 +9,14 @@ import httpx2
 import pytest
 
 from gateway.api.contract import Route
-from tests.support.answers import ROUTES, apart_from_the_request, path_of, problem
+from tests.support.answers import ROUTES, apart_from_the_request, good, path_of, problem
 from tests.support.servers import Server
 from tests.support.streams import following
-from tests.support.talk import CONVERSATION, EVENTS, MESSAGES, USER, get, post
+from tests.support.talk import AGENT, CONVERSATION, EVENTS, MESSAGES, USER, get, post
 
 NAMED = tuple(r for r in ROUTES if "{" in r.path and not r.public)
-PRIVATE = tuple(route for route in ROUTES if not route.public)
+PARTS = tuple(r for r in NAMED if "{message}" in r.path or "{id}" in r.path)
+OF_ENVIRONMENTS = tuple(r for r in ROUTES if not r.public and not r.workspace)
 
 
 @dataclass
@@ -26,14 +27,22 @@ class Side:
     mark: str
     client: httpx2.AsyncClient
     message: dict[str, Any] = field(default_factory=dict)
+    reply: dict[str, Any] = field(default_factory=dict)
+    """What staff has answered, who takes part by that."""
     events: list[dict[str, Any]] = field(default_factory=list)
     page: str = ""
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What a path may name in the conversation of this side."""
+        return {"message": self.reply["id"], **AGENT}
 
 
 async def settled(side: Side) -> Side:
     """Write three messages under the names that everybody uses."""
-    for number in range(3):
-        side.message = await post(side.client, f"{side.mark} {number}", author=USER)
+    await post(side.client, f"{side.mark} 0", author=USER)
+    side.reply = await post(side.client, f"{side.mark} 1", author=AGENT)
+    side.message = await post(side.client, f"{side.mark} 2", author=USER)
     side.events = (await get(side.client, EVENTS))["data"]
     side.page = (await get(side.client, MESSAGES, limit=1))["next"]
     return side
@@ -55,16 +64,19 @@ async def sides(request: pytest.FixtureRequest, server: Server) -> AsyncIterator
         yield found
 
 
-async def ask(side: Side, route: Route, name: str) -> httpx2.Response:
-    body = {k: v for k, v in route.examples.items() if k != "idempotency_key"}
+async def ask(side: Side, route: Route, name: str, **parts: str) -> httpx2.Response:
+    body = good(route)
+    if "expected_version" in body:
+        body["expected_version"] = side.message.get("version", 0)
     return await side.client.request(
         route.method,
-        path_of(route, name),
+        path_of(route, name, **parts),
         json=body if route.body else None,
         headers={"Accept": route.produces[-1]},
     )
 
 
+@pytest.mark.requirement("G19", "B36")
 @pytest.mark.parametrize("route", NAMED, ids=lambda route: route.name)
 async def test_an_id_of_others_is_answered_like_one_that_nobody_has(
     sides: tuple[Side, Side], route: Route
@@ -75,21 +87,40 @@ async def test_an_id_of_others_is_answered_like_one_that_nobody_has(
     expected = await ask(ours, route, absent)
     problem(expected, 404, "not_found")
     for name in (theirs.message["conversation_id"], theirs_only["conversation_id"]):
-        answer = await ask(ours, route, name)
-        problem(answer, 404, "not_found")
-        assert apart_from_the_request(answer) == apart_from_the_request(expected)
-        assert answer.headers.keys() == expected.headers.keys()
+        for parts in ({}, theirs.parts):
+            answer = await ask(ours, route, name, **parts)
+            problem(answer, 404, "not_found")
+            assert apart_from_the_request(answer) == apart_from_the_request(expected)
+            assert answer.headers.keys() == expected.headers.keys()
     if not route.mutating:
         answer = await ask(ours, route, "conv_theirs")
         assert apart_from_the_request(answer) == apart_from_the_request(expected)
     assert len((await get(theirs.client, EVENTS))["data"]) == len(theirs.events)
 
 
+@pytest.mark.parametrize("route", PARTS, ids=lambda route: route.name)
+async def test_a_part_of_others_is_answered_like_one_that_nobody_has(
+    sides: tuple[Side, Side], route: Route
+) -> None:
+    ours, theirs = sides
+    guest = {"type": "user", "id": f"usr_of_{theirs.mark}"}
+    answer = await theirs.client.post(CONVERSATION + "/participants", json=guest)
+    assert answer.status_code == 200
+    theirs_only = await post(theirs.client, "omega", conversation="conv_theirs", author=AGENT)
+    expected = await ask(ours, route, "conv_123")
+    problem(expected, 404, "not_found")
+    for message in (theirs.reply, theirs.message, theirs_only):
+        answer = await ask(ours, route, "conv_123", message=message["id"], **guest)
+        assert apart_from_the_request(answer) == apart_from_the_request(expected)
+        assert answer.headers.keys() == expected.headers.keys()
+
+
+@pytest.mark.requirement("S101", "G19")
 @pytest.mark.parametrize("route", NAMED, ids=lambda route: route.name)
 async def test_the_same_name_means_ones_own(sides: tuple[Side, Side], route: Route) -> None:
     for side, other in (sides, sides[::-1]):
-        answer = await ask(side, route, "conv_123")
-        assert answer.status_code == route.status
+        answer = await ask(side, route, "conv_123", **side.parts)
+        assert answer.status_code == route.status, answer.text
         for foreign in (
             other.mark,
             other.message["id"],
@@ -101,6 +132,7 @@ async def test_the_same_name_means_ones_own(sides: tuple[Side, Side], route: Rou
             assert foreign not in answer.text
 
 
+@pytest.mark.requirement("G19", "B27")
 async def test_positions_of_others_are_none(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     event = theirs.events[0]
@@ -127,6 +159,7 @@ async def test_positions_of_others_are_none(sides: tuple[Side, Side]) -> None:
     problem(await ours.client.get("/v1/events/stream", params=named), 404, "not_found")
 
 
+@pytest.mark.requirement("G19", "B27")
 async def test_page_tokens_of_others_are_none(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     assert theirs.page
@@ -137,6 +170,7 @@ async def test_page_tokens_of_others_are_none(sides: tuple[Side, Side]) -> None:
     assert (await get(theirs.client, MESSAGES, page=theirs.page))["data"] != []
 
 
+@pytest.mark.requirement("G19")
 async def test_etags_and_parents_of_others_are_none(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     tag = (await theirs.client.get(CONVERSATION)).headers["ETag"]
@@ -148,6 +182,7 @@ async def test_etags_and_parents_of_others_are_none(sides: tuple[Side, Side]) ->
     problem(await ours.client.post(MESSAGES, json=reply), 422, "bad_parent")
 
 
+@pytest.mark.requirement("G19")
 async def test_a_stream_tells_of_ones_own_alone(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     async with following(ours.client, "/v1/events/stream", since="now-1h") as stream:
@@ -160,6 +195,7 @@ async def test_a_stream_tells_of_ones_own_alone(sides: tuple[Side, Side]) -> Non
     assert {event["epoch"] for event in (ours.message, theirs.message)} > {last["epoch"]}
 
 
+@pytest.mark.requirement("S101", "G19")
 async def test_an_ephemeral_key_opens_its_own_environment_alone(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     grant = {"user_id": "usr_45", "scopes": ["conversation:read"], "ttl": 60}
@@ -172,7 +208,7 @@ async def test_an_ephemeral_key_opens_its_own_environment_alone(sides: tuple[Sid
     problem(await ours.client.get(MESSAGES, headers=bearer), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("route", PRIVATE, ids=lambda route: route.name)
+@pytest.mark.parametrize("route", OF_ENVIRONMENTS, ids=lambda route: route.name)
 async def test_an_admin_key_is_told_to_use_another(server: Server, route: Route) -> None:
     async with server.client(server.tenant.admin) as client:
         side = Side(server.tenant.admin, "", client)

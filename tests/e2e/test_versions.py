@@ -21,6 +21,7 @@ def missed(answer: httpx2.Response) -> list[int]:
     return [event["version"] for event in document["missed"]]
 
 
+@pytest.mark.requirement("S49")
 async def test_what_is_known_already_is_not_sent_again(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client)
@@ -52,6 +53,7 @@ async def test_the_etag_of_a_customer_does_not_move_with_a_note(server: Server) 
         assert (await staff.get(CONVERSATION, headers=known)).status_code == 200
 
 
+@pytest.mark.requirement("S49", "G4", "B33")
 async def test_if_match_lets_pass_the_present_version_alone(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         epoch = (await post(client))["epoch"]
@@ -65,6 +67,7 @@ async def test_if_match_lets_pass_the_present_version_alone(server: Server) -> N
         assert missed(await send(client, '"8"')) == []
 
 
+@pytest.mark.requirement("F4")
 async def test_what_was_missed_are_the_events_themselves(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client)
@@ -74,6 +77,7 @@ async def test_what_was_missed_are_the_events_themselves(server: Server) -> None
         assert "missed_next" not in document
 
 
+@pytest.mark.requirement("F4")
 async def test_more_than_a_hundred_missed_events_end_in_a_link(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         for number in range(MISSED_EVENTS_MAX + 4):
@@ -95,6 +99,7 @@ async def test_exactly_a_hundred_missed_events_need_no_link(server: Server) -> N
         assert "missed_next" not in document
 
 
+@pytest.mark.requirement("F4")
 async def test_a_customer_misses_no_note(server: Server) -> None:
     async with (
         server.client(server.tenant.live) as staff,
@@ -114,6 +119,7 @@ async def test_a_customer_misses_no_note(server: Server) -> None:
         assert missed(await send(staff, '"4"')) == [5]
 
 
+@pytest.mark.requirement("B35")
 @pytest.mark.parametrize("form", ['"aaaaaaaa.2"', "aaaaaaaa.2", '"aaaaaaaa.1000"', '"aaaaaaaa.0"'])
 async def test_an_etag_of_another_epoch_never_matches(server: Server, form: str) -> None:
     async with server.client(server.tenant.live) as client:
@@ -142,6 +148,7 @@ BAD_FORMS = (
 )
 
 
+@pytest.mark.requirement("B35")
 async def test_an_if_match_that_is_none_is_refused(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client)
@@ -183,6 +190,7 @@ async def test_expected_version_of_a_customer_looks_past_notes(server: Server) -
             assert document["current_version"] == 5
 
 
+@pytest.mark.requirement("B35")
 async def test_an_expected_version_that_is_none_is_refused(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client)

@@ -19,12 +19,12 @@ def options(folder: Path, key: Path) -> tuple[str, ...]:
     return ("--data", str(folder / "data"), "--master-key-file", str(key))
 
 
-@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("keys", "workspace")])
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("keys", "workspace", "Acme")])
 async def test_another_master_key_is_refused_in_one_clear_line(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     right, wrong = master_key(tmp_path / "right.key"), master_key(tmp_path / "wrong.key")
-    arguments = (*PARLEY, "keys", "workspace", *options(tmp_path, right))
+    arguments = (*PARLEY, "keys", "workspace", "Acme", *options(tmp_path, right))
     async with running(*arguments, folder=tmp_path / "first") as first:
         assert await first.ended() == 0
         (workspace,) = [word for word in (await first.rest()).split() if word.startswith("ws_")]

@@ -8,9 +8,12 @@ import pytest
 
 from engine import ids
 from engine.auth import tokens
-from gateway.logs import JsonFormatter, TextFormatter, mask
+from gateway.logs import JsonFormatter, TextFormatter, mask, mask_credentials
 
 SECRET = tokens.secret_key("live", b"s" * 32)
+
+
+UUID = bytes.fromhex("019dbd0d1f027a8e9f2b3c4d5e6f7081")
 
 
 @pytest.mark.parametrize(
@@ -37,12 +40,29 @@ def test_secrets_and_people_are_masked(line: str, masked: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"no such member: {SECRET}", "no such member: sk_live_***"),
+        (f"/v1/conversations/{SECRET}/messages", "/v1/conversations/sk_live_***/messages"),
+        ("Bearer abc.def-ghi is no cursor", "Bearer *** is no cursor"),
+        ("metadata.eyJhbGciOi.eyJzdWIi.c2ln", "metadata.***"),
+        ("dev@acme.co", "dev@acme.co"),
+        ("/v1/conversations/dev%40acme.co", "/v1/conversations/dev%40acme.co"),
+        ("attributes.5551234567", "attributes.5551234567"),
+        ("sk_", "sk_"),
+    ],
+)
+def test_who_sent_a_credential_by_mistake_does_not_get_it_back(text: str, masked: str) -> None:
+    assert mask_credentials(text) == masked
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "2026-01-18T12:34:56.789",
         '{"time": "2026-01-18T12:34:56.789", "status": 200}',
-        f'"request_id": "{ids.type_id("req", ids.new_uuid())}"',
-        ids.type_id(ids.CONVERSATION, ids.new_uuid()),
+        f'"request_id": "{ids.type_id("req", UUID)}"',
+        ids.type_id(ids.CONVERSATION, UUID),
         '"duration_ms": 12.345678',
         "/v1/conversations/conv_123/messages",
         "127.0.0.1:8080",
@@ -88,4 +108,5 @@ def test_a_long_line_is_masked_in_no_time(pattern: str) -> None:
     line = pattern * (65_536 // len(pattern))
     began = time.process_time()
     mask(line)
+    mask_credentials(line)
     assert time.process_time() - began < 2

@@ -4,16 +4,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 import trio
+from msgspec import inspect
 
 from gateway.api import APIS
 from gateway.api.contract import Route
+from tests.support.servers import Tenant
 
 PATIENCE_SECONDS = 20
 """How long a test waits for what it expects before it fails."""
 
 ROUTES: tuple[Route, ...] = tuple(route for api in APIS for route in api.routes)
 MUTATING = tuple(route for route in ROUTES if route.mutating)
+WITH_BODY = tuple(route for route in MUTATING if route.body is not None)
+REPLAYING = tuple(route for route in MUTATING if route.replays)
+ABSENT = {"message": "msg_01jd1e2f3g4h5j6k7m8n9p0q1r", "type": "user", "id": "usr_absent"}
+"""What a path may name besides its conversation, and nobody has."""
+
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 PROBLEM = "application/problem+json"
 
@@ -53,8 +61,46 @@ def apart_from_the_request(answer: httpx2.Response) -> dict[str, Any]:
 
 
 def path_of(route: Route, name: str = "conv_123", **others: str) -> str:
-    """Return a concrete path of a route; ``name`` stands for a conversation."""
-    return route.path.format(conversation=name, code="not_found", **others)
+    """Return a concrete path of a route; ``name`` stands for a conversation, the rest is absent."""
+    others = {"code": "not_found", "file": "swagger-ui.css", **ABSENT, **others}
+    return route.path.format(conversation=name, **others)
+
+
+def good(route: Route) -> dict[str, Any]:
+    """Return a body that a route takes, without a key."""
+    return {name: value for name, value in route.examples.items() if name != "idempotency_key"}
+
+
+def fields_of(kind: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    """Return the members of a body as its type declares them."""
+    declared = inspect.type_info(kind)
+    assert isinstance(declared, inspect.StructType)
+    return declared.fields
+
+
+def kinds_of(field: inspect.Field) -> tuple[inspect.Type, ...]:
+    """Return what a member may be; left out and ``null`` are none of it."""
+    return tuple(kind for kind in _kinds(field) if not isinstance(kind, inspect.NoneType))
+
+
+def is_nullable(field: inspect.Field) -> bool:
+    """Say whether a member may be ``null``."""
+    return any(isinstance(kind, inspect.NoneType) for kind in _kinds(field))
+
+
+def _kinds(field: inspect.Field) -> tuple[inspect.Type, ...]:
+    kind = _plain(field.type)
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return tuple(_plain(one) for one in kinds)
+
+
+def _plain(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def key_of(route: Route, tenant: Tenant) -> str:
+    """Return a key that may use a route."""
+    return tenant.admin if route.workspace else tenant.live
 
 
 async def exchange(url: str, request: bytes) -> httpx2.Response:
@@ -69,10 +115,10 @@ async def exchange(url: str, request: bytes) -> httpx2.Response:
     return answer
 
 
-def raw_post(path: str, key: str, body: bytes, *headers: bytes) -> bytes:
+def raw_post(path: str, key: str, body: bytes, *headers: bytes, method: str = "POST") -> bytes:
     """Return the bytes of a POST of JSON with a length; ``headers`` are lines as they stand."""
     lines = [
-        f"POST {path} HTTP/1.1".encode(),
+        f"{method} {path} HTTP/1.1".encode(),
         b"Host: parley",
         f"Authorization: Bearer {key}".encode(),
         b"Content-Type: application/json",

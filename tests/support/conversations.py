@@ -2,13 +2,33 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, Literal
 
+from engine import ids
 from engine.conversation.access import Viewer
-from engine.conversation.commands import ParentHeader, PostMessage
-from engine.conversation.events import Author, ConversationCreated, MessageCreated, Visibility
+from engine.conversation.commands import (
+    AnyCommand,
+    ChangeConversation,
+    Changes,
+    EditMessage,
+    MessageHeader,
+    ParentHeader,
+    PostMessage,
+    RedactMessage,
+)
+from engine.conversation.events import (
+    EVENTS,
+    Author,
+    ConversationCreated,
+    MessageCreated,
+    MessageRedacted,
+    MessageUpdated,
+    Visibility,
+)
+from engine.conversation.revisions import header
 from engine.conversation.state import ConversationState
-from engine.conversation.transitions import KIND, apply, decide
-from engine.feature import Payload, encode
+from engine.conversation.transitions import KIND, decide
+from engine.feature import Catalogue, Payload, encode
 from engine.log.event import PUBLIC, STAFF_ONLY, Event
 from persistence.records import Stream
 
@@ -18,6 +38,8 @@ CUSTOMER_CONTACT = "usr_01kapddvqjf8v8v1jt4zx8z7g0"
 AGENT = Author("agent", "ada")
 STAFF = Viewer(staff=True)
 ITSELF = Viewer(staff=False, contact_id=CUSTOMER_CONTACT)
+
+CATALOGUE: Catalogue = {kind.type_name: kind for kind in EVENTS}
 
 CREATED = ConversationCreated(CONVERSATION, "conv_123", CUSTOMER, CUSTOMER_CONTACT)
 
@@ -87,22 +109,92 @@ def happen(
             subject=KIND.subject(state, payload),
             data=encode(payload),
             payload=payload,
+            catalogue=CATALOGUE,
+            about=payload.about(),
         )
-        apply(state, event)
-        state.version, state.last_time_ms = event.version, event.time_ms
-        if event.visibility == PUBLIC:
-            state.last_public_version = event.version
+        KIND.advance(state, event)
         events.append(event)
     return events
 
 
 def done(
-    state: ConversationState, command: PostMessage, *, actor: str = "key_1"
+    state: ConversationState, command: AnyCommand, *, actor: str = "key_1"
 ) -> tuple[Payload, ...]:
     """Decide on ``command`` and bring ``state`` behind it."""
     payloads = decide(state, command)
     happen(state, payloads, actor=actor)
     return payloads
+
+
+def changing(changes: Changes, viewer: Viewer = STAFF, **expectation: int) -> ChangeConversation:
+    """Return the command to set fields."""
+    return ChangeConversation(viewer=viewer, changes=changes, **expectation)
+
+
+def rewritten(
+    said: Event,
+    text: str | None = "Better",
+    metadata: dict[str, Any] | None = None,
+    *,
+    number: int = 1,
+) -> MessageUpdated:
+    """Return a change of the message that ``said`` made, by staff; ``number`` is of its sort."""
+    named: dict[Literal["text", "metadata"], Any] = {"text": text, "metadata": metadata}
+    changed = tuple(name for name, value in named.items() if value is not None)
+    return MessageUpdated(**_of(said), changed=changed, number=number, text=text, metadata=metadata)
+
+
+def withdrawn(said: Event) -> MessageRedacted:
+    """Return the redaction of the message that ``said`` made, by staff."""
+    return MessageRedacted(**_of(said))
+
+
+def target_of(said: Event, events: Iterable[Event] = ()) -> MessageHeader:
+    """Return the header of a message as it is read when all of ``events`` have happened."""
+    happened = list(events)
+    changes = [event for event in happened if event.about == said.uuid]
+    read_at = max([said.version, *(event.version for event in happened)])
+    return header(said, changes, read_at=read_at)
+
+
+def edit(
+    target: MessageHeader,
+    viewer: Viewer = STAFF,
+    *,
+    text: str | None = "Better",
+    metadata: dict[str, Any] | None = None,
+    expected_version: int | None = None,
+    if_match: int | None = None,
+) -> EditMessage:
+    """Return the command to change a message."""
+    return EditMessage(
+        viewer=viewer,
+        target=target,
+        editor=AGENT if viewer.staff else CUSTOMER,
+        text=text,
+        metadata=metadata,
+        expected_version=expected_version,
+        if_match=if_match,
+    )
+
+
+def redact(target: MessageHeader, viewer: Viewer = STAFF, **expectation: int) -> RedactMessage:
+    """Return the command to withdraw a message."""
+    editor = AGENT if viewer.staff else CUSTOMER
+    return RedactMessage(viewer=viewer, target=target, editor=editor, **expectation)
+
+
+def _of(said: Event) -> dict[str, Any]:
+    message: MessageCreated = said.payload
+    return {
+        "conversation_id": CONVERSATION,
+        "conversation_external_id": "conv_123",
+        "message_id": ids.type_id(ids.MESSAGE, said.uuid),
+        "author": message.author,
+        "contact_id": message.contact_id,
+        "editor": AGENT,
+        "visibility": message.visibility,
+    }
 
 
 def _written(text: str, author: Author, visibility: Visibility) -> MessageCreated:

@@ -4,12 +4,16 @@ from typing import Any
 
 import httpx2
 
+from gateway.api.contract import Route
+from tests.support.answers import path_of
 from tests.support.servers import Server
 
 CONVERSATION = "/v1/conversations/conv_123"
 MESSAGES = CONVERSATION + "/messages"
 EVENTS = CONVERSATION + "/events"
+PARTICIPANTS = CONVERSATION + "/participants"
 USER = {"type": "user", "id": "usr_45"}
+AGENT = {"type": "agent", "id": "agt_1"}
 
 
 async def post(client: httpx2.AsyncClient, text: str = "Hello", **members: Any) -> dict[str, Any]:
@@ -24,7 +28,26 @@ async def post(client: httpx2.AsyncClient, text: str = "Hello", **members: Any) 
 
 async def note(client: httpx2.AsyncClient, text: str = "between us") -> dict[str, Any]:
     """Leave a private note in ``conv_123``."""
-    return await post(client, text, visibility="note", author={"type": "agent", "id": "agt_1"})
+    return await post(client, text, visibility="note", author=AGENT)
+
+
+async def prepared(client: httpx2.AsyncClient, route: Route, name: str = "conv_123") -> str:
+    """Make what a route needs and return its path.
+
+    That is a conversation at version 2 with a message of an agent's, who takes part in it by that.
+    """
+    if "{conversation}" not in route.path:
+        return path_of(route)
+    message = await post(client, author=AGENT, conversation=name)
+    return path_of(route, name, message=message["id"], **AGENT)
+
+
+async def change(client: httpx2.AsyncClient, path: str, **members: Any) -> dict[str, Any]:
+    """Change what is at ``path``, whatever version it has, and return it."""
+    answer = await client.patch(path, json=members, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+    changed: dict[str, Any] = answer.json()
+    return changed
 
 
 async def get(client: httpx2.AsyncClient, path: str, **query: Any) -> Any:

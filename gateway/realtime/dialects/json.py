@@ -5,22 +5,14 @@ from typing import Any
 import msgspec
 
 from engine.errors import ParleyError
-from engine.log.event import Event
-from engine.log.log import Log
 from gateway.http import body
+from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.frames import websocket_json
-from gateway.realtime.protocol import AnyFrame, BadFrameError, Call, Ref
+from gateway.realtime.protocol import AnyFrame, BadFrameError, Call, Ref, Referring
 
 SUBPROTOCOL = "parley.v1+json"
 
-
-class _Referring(msgspec.Struct, frozen=True):
-    """The only member that is read of a frame that is wrong otherwise."""
-
-    ref: Ref = None
-
-
-_REFS = msgspec.json.Decoder(_Referring)
+_REFS = msgspec.json.Decoder(Referring)
 _DECODER = msgspec.json.Decoder(AnyFrame)
 _ENCODER = msgspec.json.Encoder()
 
@@ -57,6 +49,18 @@ def encode(op: str, members: dict[str, Any]) -> bytes:
     return _ENCODER.encode({"op": op, **members})
 
 
-def event(log: Log, happened: Event, audience: str) -> bytes:
-    """Return the frame of an event: built once per audience, the same bytes for every recipient."""
-    return websocket_json(log, happened, audience)
+def body_json(raw: bytes) -> bytes:
+    """Return the body of a call, which is JSON; its own route checks it."""
+    return raw
+
+
+DIALECT = Dialect(
+    subprotocol=SUBPROTOCOL,
+    binary=False,
+    decode=decode,
+    ref_of=ref_of,
+    encode=encode,
+    event=websocket_json,
+    embed=msgspec.Raw,
+    body_json=body_json,
+)

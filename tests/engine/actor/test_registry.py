@@ -74,6 +74,7 @@ async def test_an_asker_that_leaves_leaves_a_consistent_actor() -> None:
         assert isinstance(await tallies.ask(Count("c", expected_version=2)), Accepted)
 
 
+@pytest.mark.requirement("G6")
 async def test_an_asker_is_told_after_a_while_that_the_outcome_is_unknown(
     autojump_clock: MockClock,
 ) -> None:
@@ -173,6 +174,7 @@ async def test_a_registry_that_ends_tells_every_asker() -> None:
         tallies.tell(Count("too late"))
 
 
+@pytest.mark.requirement("G4")
 async def test_of_racing_writers_one_wins_each_version() -> None:
     writers, rounds = 32, 20
     won: dict[int, list[int]] = {version: [] for version in range(rounds)}

@@ -8,6 +8,7 @@ from engine.conversation.access import (
     check_named,
     check_visibility,
     check_visible,
+    editor_of,
 )
 from engine.conversation.events import Author
 from engine.errors import AuthorMismatchError, ForbiddenError, NotFoundError
@@ -78,6 +79,42 @@ def test_a_key_writes_as_its_own(who: Principal, wanted: Author | None, author: 
 def test_a_key_writes_as_nobody_else(who: Principal, wanted: Author) -> None:
     with pytest.raises(AuthorMismatchError):
         author_of(who, wanted)
+
+
+@pytest.mark.parametrize(
+    ("who", "wanted", "author", "editor"),
+    [
+        (STAFF_KEY, None, CUSTOMER, Author("system", "key_1")),
+        (STAFF_KEY, AGENT, CUSTOMER, AGENT),
+        (STAFF_KEY, CUSTOMER, CUSTOMER, CUSTOMER),
+        (STAFF_KEY, Author("bot", "b"), AGENT, Author("bot", "b")),
+        (principal(ACCOUNT), None, CUSTOMER, CUSTOMER),
+        (principal(ACCOUNT), CUSTOMER, CUSTOMER, CUSTOMER),
+        (principal(ACCOUNT), Author("user", ACCOUNT), CUSTOMER, Author("user", ACCOUNT)),
+        (principal("usr_45"), None, CUSTOMER, CUSTOMER),
+        (principal("usr_45"), CUSTOMER, CUSTOMER, CUSTOMER),
+    ],
+)
+def test_a_key_edits_as_staff_likes_or_as_the_author_or_the_key_itself(
+    who: Principal, wanted: Author | None, author: Author, editor: Author
+) -> None:
+    assert editor_of(who, wanted, author) == editor
+
+
+@pytest.mark.parametrize(
+    ("who", "wanted"),
+    [
+        (principal(ACCOUNT), Author("user", "u-46")),
+        (principal(ACCOUNT), Author("user", "acct_999")),
+        (principal(ACCOUNT), AGENT),
+        (principal(ACCOUNT), Author("system", ACCOUNT)),
+        (principal("usr_45"), Author("user", "usr_46")),
+        (principal("usr_45"), AGENT),
+    ],
+)
+def test_a_customers_key_edits_as_nobody_else(who: Principal, wanted: Author) -> None:
+    with pytest.raises(AuthorMismatchError):
+        editor_of(who, wanted, CUSTOMER)
 
 
 def test_only_staff_leaves_notes() -> None:

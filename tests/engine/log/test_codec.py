@@ -34,6 +34,8 @@ FIELDS = (
     "fingerprint",
     "causation_id",
     "traceparent",
+    "about",
+    "outdated",
 )
 
 TEXT = st.text(max_size=20)
@@ -56,6 +58,8 @@ EVENTS = st.builds(
     fingerprint=OPTIONAL_BYTES,
     causation_id=OPTIONAL_BYTES,
     traceparent=st.none() | TEXT,
+    about=OPTIONAL_BYTES,
+    outdated=st.booleans(),
 )
 
 
@@ -68,7 +72,14 @@ class Place:
 def stored(happened: Event, body: bytes | None = None) -> StoredRecord:
     if body is None:
         body = codec.to_body(happened, key=KEY, environment=HERE)
-    return StoredRecord(happened.position, happened.stream, happened.version, happened.uuid, body)
+    return StoredRecord(
+        happened.position,
+        happened.stream,
+        happened.version,
+        happened.uuid,
+        body,
+        outdated=happened.outdated,
+    )
 
 
 def opened(record: StoredRecord, place: Place = Place()) -> Event:

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from engine import errors
+from engine.auth import tokens
 from engine.errors import FieldError, IdempotencyInProgressError, ParleyError, VersionConflictError
 from gateway.api import APIS
 from gateway.http.problem import (
@@ -14,6 +15,7 @@ from gateway.http.problem import (
     HttpError,
     headers_of,
     page,
+    problem_bytes,
     problem_of,
     status_of,
 )
@@ -120,6 +122,27 @@ def test_a_problem_document_has_the_members_of_the_rfc() -> None:
         "errors": [{"field": "a", "code": "b", "detail": "c"}],
         "more": 1,
     }
+
+
+def test_a_problem_gives_no_credential_back_and_people_as_they_were_sent() -> None:
+    secret = tokens.secret_key("live", b"s" * 32)
+    error = HttpError(
+        "bad_parameter",
+        f"there is no {secret}",
+        errors=[FieldError(f"attributes.{secret}", "unknown_field", f"{secret} of dev@acme.co")],
+    )
+    instance = f"/v1/conversations/{secret}/dev@acme.co"
+    document = problem_of(error, request_id="req_1", instance=instance)
+    assert document["detail"] == "there is no sk_live_***"
+    assert document["instance"] == "/v1/conversations/sk_live_***/dev@acme.co"
+    assert document["errors"] == [
+        {
+            "field": "attributes.sk_live_***",
+            "code": "unknown_field",
+            "detail": "sk_live_*** of dev@acme.co",
+        }
+    ]
+    assert secret.encode() not in problem_bytes(error, request_id="req_1", instance=instance)
 
 
 def test_a_conflict_names_the_current_version() -> None:

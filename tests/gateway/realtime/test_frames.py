@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from engine.log.event import Event
 from engine.log.log import Log
 from gateway.realtime import frames
-from gateway.realtime.hub import Hub, Hubs
 from tests.support.tallies import Count, tallying
 
 Build = Callable[[Log, Event, str], bytes]
@@ -17,6 +17,7 @@ BUILDS: list[Build] = [
     frames.ndjson_line,
     frames.sse_event,
     frames.websocket_json,
+    frames.websocket_msgpack,
 ]
 
 
@@ -60,38 +61,12 @@ async def test_the_previous_version_is_the_one_that_the_audience_saw() -> None:
             assert found["cursor"] == tallies.log.cursor_of(event)
 
 
-class Seat:
-    """A member of a hub, and the signals it was given."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-
-    def signal(self, frame: bytes) -> None:
-        self.heard.append(frame)
-
-
-def test_a_signal_reaches_everybody_here_but_its_sender() -> None:
-    hub, seats = Hub(), [Seat() for _ in range(4)]
-    for seat in seats[:3]:
-        hub.join("conv_1", seat)
-    hub.join("conv_2", seats[3])
-    hub.signal("conv_1", b"typing", sender=seats[0])
-    assert [seat.heard for seat in seats] == [[], [b"typing"], [b"typing"], []]
-
-
-def test_who_left_hears_nothing_and_may_leave_twice() -> None:
-    hub, here, gone = Hub(), Seat(), Seat()
-    hub.join("conv_1", here)
-    hub.join("conv_1", gone)
-    hub.leave("conv_1", gone)
-    hub.leave("conv_1", gone)
-    hub.leave("nowhere", gone)
-    hub.signal("conv_1", b"typing", sender=gone)
-    assert (here.heard, gone.heard) == ([b"typing"], [])
-
-
-def test_two_tenants_and_two_environments_never_meet() -> None:
-    hubs = Hubs()
-    assert hubs.of("ws_1", "live") is hubs.of("ws_1", "live")
-    found = {id(hubs.of(*place)) for place in (("a", "live"), ("a", "test"), ("b", "live"))}
-    assert len(found) == 3
+async def test_both_dialects_carry_the_same_event() -> None:
+    async with tallying() as tallies:
+        await tallies.ask(Count("line\nbreak \u2028 \u00e9 \U0001f600"))
+        (event,) = await tallies.log.read_feed(after=0)
+        for audience in ("staff", "customer"):
+            packed = frames.websocket_msgpack(tallies.log, event, audience)
+            written = frames.websocket_json(tallies.log, event, audience)
+            assert msgspec.msgpack.decode(packed) == json.loads(written)
+            assert len(packed) < len(written)
