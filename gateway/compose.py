@@ -1,5 +1,6 @@
 """The composition root: puts a node together. The only module that names a backend."""
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 import trio
@@ -10,6 +11,9 @@ from gateway.api import APIS
 from gateway.config import Settings, check_tls
 from gateway.dispatch import Dispatcher
 from gateway.http import openapi
+from gateway.metrics.commits import CommitTally
+from gateway.metrics.exposition import Exposition
+from gateway.metrics.reading import Sources, nothing_known
 from gateway.realtime.hub import Hubs
 from gateway.routing import RouteTable
 from gateway.streams.open_streams import OpenStreams
@@ -30,13 +34,29 @@ class Node:
         check_tls(settings)
         self.settings = settings
         self.master_key = _master_key(settings)
-        self.engine = Engine(stores or _stores(settings), master_key=self.master_key)
+        commits = CommitTally()
+        kept = stores or _stores(settings, commits)
+        self.engine = Engine(kept, master_key=self.master_key)
         self.table = RouteTable(APIS)
         self.streams = OpenStreams()
         self.hubs = Hubs()
-        self.dispatcher = Dispatcher(self.engine, self.table, streams=self.streams, hubs=self.hubs)
+        self.metrics = Sources(
+            version=version("parley"),
+            engine=self.engine,
+            hubs=self.hubs,
+            streams=self.streams,
+            commits=commits,
+            records_waiting=_records_waiting(kept),
+        )
+        self.dispatcher = Dispatcher(
+            self.engine,
+            self.table,
+            streams=self.streams,
+            hubs=self.hubs,
+            exposition=Exposition(self.metrics),
+        )
         self.stopping = trio.Event()
-        openapi.publish(APIS, version=version("parley"))
+        openapi.publish(APIS, version=self.metrics.version)
 
     def stop(self) -> None:
         """Begin to stop: sockets are said goodbye to, streams end, servers take no more."""
@@ -44,10 +64,14 @@ class Node:
         self.streams.finish()
 
 
-def _stores(settings: Settings) -> Stores:
+def _stores(settings: Settings, commits: CommitTally) -> Stores:
     if settings.store == "memory":
         return MemoryStores()
-    return SqliteStores(settings.data)
+    return SqliteStores(settings.data, observer=lambda environment: commits.of(environment).ended)
+
+
+def _records_waiting(stores: Stores) -> Callable[[], Mapping[str, int]]:
+    return stores.records_waiting if isinstance(stores, SqliteStores) else nothing_known
 
 
 def _master_key(settings: Settings) -> bytes:

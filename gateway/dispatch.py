@@ -6,7 +6,7 @@ The servers and the realtime ``call`` are thin adapters around it, so they canno
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,10 +16,13 @@ from engine.engine import Engine
 from engine.errors import ParleyError
 from engine.principal import Principal
 from gateway.api.contract import Caller, Handler, PublicHandler, Request, Response, Route, Streaming
+from gateway.api.operations import Operator
 from gateway.http import accept, body, idempotency, problem, query, trace
 from gateway.http.authenticate import check_environment, credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX
+from gateway.metrics.exposition import Exposition
+from gateway.metrics.requests import UNMATCHED
 from gateway.realtime.hub import Hubs
 from gateway.routing import MethodNotAllowedError, RouteTable
 from gateway.streams.open_streams import OpenStreams
@@ -44,27 +47,40 @@ class Dispatcher:
     """Answers requests by the route table."""
 
     def __init__(
-        self, engine: Engine, table: RouteTable, *, streams: OpenStreams, hubs: Hubs
+        self,
+        engine: Engine,
+        table: RouteTable,
+        *,
+        streams: OpenStreams,
+        hubs: Hubs,
+        exposition: Exposition,
     ) -> None:
         """Ask ``engine`` who asks; answer by ``table``; keep account of open ``streams``."""
         self._engine = engine
         self._streams = streams
         self._hubs = hubs
+        self._exposition = exposition
+        self._tally = exposition.sources.requests
         self.table = table
 
     async def dispatch(self, head: Head, read_body: ReadBody) -> Response | Streaming:
         """Return the answer to a request; never raises but for cancellation."""
         began = time.perf_counter()
         request_id = trace.new_request_id()
+        route: Route | None = None
+        answer: Response | Streaming
+        self._tally.in_flight += 1
         try:
-            answer = await self._answer(head, read_body, request_id)
+            route, parameters = self._find(head)
+            answer = await self._answer(route, parameters, head, read_body, request_id)
         except ParleyError as error:
-            answer = refused(error, request_id=request_id, instance=head.raw_path)
+            answer = self._refused(route, error, request_id, head.raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
-            answer = _failed(error, request_id=request_id, instance=head.raw_path)
-        _log(head, answer, request_id, began)
-        extra = (("Request-Id", request_id), ("Parley-Version", API_VERSION))
-        return replace(answer, headers=(*answer.headers, *extra))
+            answer = self._refused(route, _logged(error, request_id), request_id, head.raw_path)
+        finally:
+            self._tally.in_flight -= 1
+        self._told(head, route, answer, request_id, began)
+        return replace(answer, headers=(*answer.headers, *_extra(route, request_id)))
 
     async def call(
         self, caller: Caller, method: str, path: str, raw: bytes, traceparent: str | None
@@ -88,7 +104,8 @@ class Dispatcher:
         except ParleyError as error:
             answer = refused(error, request_id=request_id, instance=raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
-            answer = _failed(error, request_id=request_id, instance=raw_path)
+            failure = _logged(error, request_id)
+            answer = refused(failure, request_id=request_id, instance=raw_path)
         return cast("Response", answer)
 
     async def caller_of(self, credential: str) -> Caller:
@@ -102,17 +119,42 @@ class Dispatcher:
         check_environment(principal)
         return await self._caller(principal, credential)
 
-    async def _answer(
-        self, head: Head, read_body: ReadBody, request_id: str
-    ) -> Response | Streaming:
+    def _find(self, head: Head) -> tuple[Route, dict[str, str]]:
         method = "GET" if head.method == "HEAD" else head.method
-        route, parameters = self.table.find(method, head.raw_path)
+        return self.table.find(method, head.raw_path)
+
+    def _refused(
+        self, route: Route | None, error: ParleyError, request_id: str, instance: str
+    ) -> Response:
+        self._tally.refused[_name(route), problem.code_of(error)] += 1
+        return refused(error, request_id=request_id, instance=instance)
+
+    def _told(
+        self,
+        head: Head,
+        route: Route | None,
+        answer: Response | Streaming,
+        request_id: str,
+        began: float,
+    ) -> None:
+        seconds = time.perf_counter() - began
+        status = answer.status if isinstance(answer, Response) else 200
+        self._tally.answered(_name(route), head.method, status, seconds)
+        _log(head, status, request_id, seconds)
+
+    async def _answer(
+        self,
+        route: Route,
+        parameters: dict[str, str],
+        head: Head,
+        read_body: ReadBody,
+        request_id: str,
+    ) -> Response | Streaming:
         caller = None
         if not route.public:
             credential = credential_of(head.headers)
             principal = await self._engine.authenticate(credential)
-            check_environment(principal)
-            caller = await self._caller(principal, credential)
+            caller = await self._caller_for(route, principal, credential)
         return await self._perform(route, parameters, head, read_body, request_id, caller)
 
     async def _perform(
@@ -147,6 +189,22 @@ class Dispatcher:
             answer = await cast("Handler", route.handler)(caller, request)
         return _as_accepted(answer, media_type)
 
+    async def _caller_for(self, route: Route, principal: Principal, credential: str) -> Caller:
+        """Return the caller; a route of the workspace asks for an admin key by its scopes."""
+        if not route.workspace:
+            check_environment(principal)
+            return await self._caller(principal, credential)
+        principal.require(route.scopes)
+        found = await self._caller(principal, credential)
+        return Operator(
+            found.principal,
+            found.environment,
+            found.credential,
+            found.streams,
+            found.hub,
+            exposition=self._exposition,
+        )
+
     async def _caller(self, principal: Principal, credential: str) -> Caller:
         environment = await self._engine.environment(principal.workspace, principal.environment)
         hub = self._hubs.of(principal.workspace, principal.environment)
@@ -169,10 +227,20 @@ def _check_whole(route: Route) -> None:
         raise HttpError("not_acceptable", detail)
 
 
-def _failed(error: Exception, *, request_id: str, instance: str) -> Response:
+def _logged(error: Exception, request_id: str) -> ParleyError:
     LOG.error("a handler failed", exc_info=error, extra={"request_id": request_id})
-    failure = ParleyError("something failed on our side; it was logged")
-    return refused(failure, request_id=request_id, instance=instance)
+    return ParleyError("something failed on our side; it was logged")
+
+
+def _name(route: Route | None) -> str:
+    return UNMATCHED if route is None else route.name
+
+
+def _extra(route: Route | None, request_id: str) -> Iterator[tuple[str, str]]:
+    yield "Request-Id", request_id
+    yield "Parley-Version", API_VERSION
+    if route is not None and len(route.produces) > 1:
+        yield "Vary", "Accept"
 
 
 async def _decoded(route: Route, head: Head, read_body: ReadBody) -> Any:
@@ -212,17 +280,16 @@ def _as_accepted(answer: Response | Streaming, media_type: str) -> Response | St
     return replace(answer, body=packed, content_type=body.MSGPACK)
 
 
-def _log(head: Head, answer: Response | Streaming, request_id: str, began: float) -> None:
+def _log(head: Head, status: int, request_id: str, seconds: float) -> None:
     if not LOG.isEnabledFor(logging.INFO):
         return
-    status = answer.status if isinstance(answer, Response) else 200
     LOG.info(
         "request",
         extra={
             "method": head.method[:16],
             "path": head.raw_path[:200],
             "status": status,
-            "duration_ms": round((time.perf_counter() - began) * 1000, 2),
+            "duration_ms": round(seconds * 1000, 2),
             "request_id": request_id,
         },
     )
