@@ -9,6 +9,8 @@ import trio
 from gateway import app
 from gateway.compose import Node
 from gateway.config import Settings
+from gateway.control.context import Context, Serving
+from gateway.control.server import ControlServer
 from gateway.server.hypercorn_server import HypercornServer
 
 LOG = logging.getLogger("parley.node")
@@ -16,13 +18,21 @@ LOG = logging.getLogger("parley.node")
 WhenReady = Callable[[str], Awaitable[None]]
 
 
-async def run(node: Node, *, prepare: Callable[[], Awaitable[None]], ready: WhenReady) -> None:
+async def run(
+    node: Node,
+    *,
+    prepare: Callable[[], Awaitable[None]],
+    ready: WhenReady,
+    sandbox_key: Callable[[], str] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         node: not running yet.
         prepare: called when the engine runs and nothing is served yet.
         ready: called with the base URL when requests are served.
+        sandbox_key: returns the key that the owner of a sandbox is given over the control socket;
+            ``None`` in production.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -33,13 +43,27 @@ async def run(node: Node, *, prepare: Callable[[], Awaitable[None]], ready: When
         await nursery.start(node.engine.run)
         await prepare()
         quart = app.build(node.dispatcher, node.hubs, stopping=node.stopping)
-        server = HypercornServer(quart, node.settings)
+        server = HypercornServer(quart, node.settings, node.metrics.connections)
         try:
             port = await nursery.start(_serve_then_end, server, node, nursery.cancel_scope)
         except OSError as error:
             where = f"{node.settings.host}:{node.settings.port}"
             raise OSError(f"cannot listen on {where}: {error}") from error
-        await ready(_url(node.settings, port))
+        url = _url(node.settings, port)
+        key = sandbox_key() if sandbox_key is not None else None
+        await _take_commands(node, nursery, Serving(url, trio.current_time(), key))
+        await ready(url)
+
+
+async def _take_commands(node: Node, nursery: trio.Nursery, serving: Serving) -> None:
+    """Listen on the control socket. Where none can be made, the server serves all the same."""
+    if node.settings.store == "memory":
+        return  # such a server holds no folder
+    server = ControlServer(Context(node.engine, node.settings.data, serving))
+    try:
+        await nursery.start(server.serve, node.stopping)
+    except OSError as error:
+        LOG.warning("no control socket: commands cannot ask this server", extra={"why": str(error)})
 
 
 async def _serve_then_end(  # noqa: ASYNC128 - the server calls it

@@ -9,9 +9,11 @@ from engine import crypto
 from engine.engine import Engine
 from gateway import logs, node
 from gateway.cli.outcome import guarded
-from gateway.cli.seed import seed as seed_conversations
+from gateway.cli.welcome import CONVERSATIONS
 from gateway.compose import Node
 from gateway.config import Settings
+from gateway.control import seeding
+from gateway.control.client import no_progress
 
 
 class Sandbox:
@@ -27,7 +29,7 @@ class Sandbox:
     async def prepare(self, *, seed: bool) -> None:
         """Make workspace, keys and conversations, unless they are there already."""
         known = await self._engine.workspaces()
-        self.workspace = known[0] if known else await self._engine.create_workspace()
+        self.workspace = known[0] if known else await self._engine.create_workspace("sandbox")
         for name in ("test", "live", "workspace"):
             self.keys[name] = await self._engine.create_key(
                 self.workspace,
@@ -36,9 +38,9 @@ class Sandbox:
                 entropy=crypto.derive(self._master_key, "sandbox key", self.workspace, name),
             )
         if seed:
-            principal = await self._engine.authenticate(self.keys["test"])
             environment = await self._engine.environment(self.workspace, "test")
-            await seed_conversations(environment.conversations, principal)
+            total = sum(len(script.lines) for script in CONVERSATIONS)
+            await seeding.write(environment, CONVERSATIONS, seeding.Tally(total, no_progress))
 
 
 def run(settings: Settings, *, json: bool, seed: bool) -> int:
@@ -57,7 +59,9 @@ def run(settings: Settings, *, json: bool, seed: bool) -> int:
             print(text, flush=True)
 
         async def serving() -> None:
-            await node.run(made, prepare=prepare, ready=ready)
+            await node.run(
+                made, prepare=prepare, ready=ready, sandbox_key=lambda: sandbox.keys["test"]
+            )
 
         trio.run(serving)
 

@@ -22,7 +22,7 @@ def run(settings: Settings) -> int:
 
         async def prepare() -> None:
             if not await made.engine.workspaces():
-                LOG.warning("there is no workspace yet: make one with `parley keys workspace`")
+                LOG.warning("there is no workspace yet: make one with `parley keys workspace NAME`")
 
         async def ready(url: str) -> None:
             LOG.info("ready", extra={"url": url})

@@ -2,12 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import pytest
 from cyclopts import App, Parameter
 
-from gateway.config import SOURCES, Settings, UnsafeSettingsError, check_production, check_tls, load
+from gateway.config import (
+    SOURCES,
+    Settings,
+    UnsafeSettingsError,
+    Witness,
+    check_production,
+    check_tls,
+    explained,
+    load,
+)
 
 DEFAULTS = Settings()
 
@@ -114,3 +123,58 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "cert.pem"
     with pytest.raises(UnsafeSettingsError, match=str(missing)):
         check_tls(replace(DEFAULTS, tls_cert=missing, tls_key=missing))
+
+
+def witnessed(*flags: str) -> dict[str, str]:
+    """Return where each setting comes from when a command is called with ``flags``."""
+    witness = Witness()
+    app = App(config=(*SOURCES, witness), result_action="return_value")
+    found: list[Settings] = []
+
+    @app.default
+    def keep(*, settings: Annotated[Settings, Parameter(name="*")] = DEFAULTS) -> None:
+        found.append(settings)
+
+    app(list(flags))
+    return {one.name: one.source for one in explained(found[0], witness)}
+
+
+def test_every_setting_says_where_it_comes_from(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "parley.toml").write_text('port = 1001\nlog-level = "error"\n')
+    monkeypatch.setenv("PARLEY_STORE", "memory")
+    monkeypatch.setenv("PARLEY_PORT", "1002")
+    origins = witnessed("--host", "::1")
+    assert origins == {
+        **dict.fromkeys(origins, "default"),
+        "host": "--host",
+        "store": "PARLEY_STORE",
+        "port": "PARLEY_PORT",
+        "log_level": str(nowhere / "parley.toml"),
+    }
+
+
+def test_every_setting_has_a_variable_of_its_name_and_words() -> None:
+    explanations = explained(DEFAULTS, Witness())
+    assert all(one.help.endswith(".") for one in explanations)
+    hints = get_type_hints(Settings, include_extras=True)
+    for one in explanations:
+        (parameter,) = [p for p in hints[one.name].__metadata__ if isinstance(p, Parameter)]
+        assert parameter.env_var == (f"PARLEY_{one.name.upper()}",)
+
+
+def test_the_file_speaks_of_settings_alone(nowhere: Path) -> None:
+    app = App(config=SOURCES, result_action="return_value")
+
+    @app.default
+    def keep(
+        *, name: str = "", settings: Annotated[Settings, Parameter(name="*")] = DEFAULTS
+    ) -> str:
+        return f"{name}{settings.port}"
+
+    (nowhere / "parley.toml").write_text("port = 7\n")
+    assert app([]) == "7"
+    (nowhere / "parley.toml").write_text('port = 7\nname = "x"\n')
+    with pytest.raises(SystemExit):
+        app([])

@@ -1,0 +1,1 @@
+"""The Python client: what a program on trio needs to follow a Parley server."""
