@@ -1,62 +1,187 @@
-"""Results: a table for people, and a file that is kept."""
+"""Results for people: a table on the terminal, and one page of Markdown."""
 
-import json
-import os
-import platform
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
-RESULTS = Path(__file__).parent / "results"
-COLUMNS = (
-    ("load", 12),
-    ("msg/s", 9),
-    ("p50 ms", 8),
-    ("p99 ms", 8),
-    ("max ms", 8),
-    ("server µs", 10),
-    ("client µs", 10),
-    ("acked", 8),
-    ("lost", 5),
-    ("doubled", 8),
-    ("disordered", 11),
+from bench.figures import Phase, Result, at_half, fastest, sustained
+
+VOID = "VOID"
+Cell = Callable[[Phase], str]
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    """Return a figure as people read it; a dash where nothing was measured."""
+    return "–" if value is None else f"{value:,.{digits}f}"  # noqa: RUF001 - the dash is meant
+
+
+def _ms(value: float | None) -> str:
+    """Return milliseconds with as many digits as matter."""
+    if value is None:
+        return _number(None)
+    return _number(value, sum(value < bound for bound in (10, 100)))
+
+
+def _latency(phase: Phase, name: str) -> str:
+    return VOID if phase.void else _ms(getattr(phase.latency, name, None))
+
+
+def _per_s(phase: Phase) -> str:
+    late = "" if phase.keeps_up or phase.void else " late"
+    return VOID if phase.void else _number(phase.per_s) + late
+
+
+def _generator(phase: Phase) -> str:
+    share = phase.generator_cpu_share
+    bound = " !" if phase.generator_bound else ""
+    return "–" if share is None else f"{share * 100:.0f} %{bound}"  # noqa: RUF001 - the dash is meant
+
+
+def _wrong(phase: Phase) -> str:
+    counts = phase.counts
+    return f"{counts.lost}/{counts.doubled}/{counts.disordered}"
+
+
+COLUMNS: tuple[tuple[str, Cell], ...] = (
+    ("count", lambda phase: _number(phase.operations)),
+    ("p50 ms", lambda phase: _latency(phase, "p50_ms")),
+    ("p90 ms", lambda phase: _latency(phase, "p90_ms")),
+    ("p99 ms", lambda phase: _latency(phase, "p99_ms")),
+    ("p99.9 ms", lambda phase: _latency(phase, "p999_ms")),
+    ("max ms", lambda phase: _latency(phase, "max_ms")),
+    ("server µs/op", lambda phase: _number(phase.server_cpu_us)),
+    ("generator CPU", _generator),
+    ("sent late p99 ms", lambda phase: _ms(phase.late_ms_p99)),
+    ("fsync µs", lambda phase: _number(phase.sync.p50_us)),
+    ("lost/doubled/disordered", _wrong),
 )
 
 
-def keep(result: dict[str, Any]) -> Path:
-    """Write the result of a scenario to its file."""
-    surroundings = {"python": platform.python_version(), "cores": os.cpu_count()}
-    path = RESULTS / f"{result['scenario']}.json"
-    path.write_text(json.dumps(result | surroundings, indent=2) + "\n", encoding="utf-8")
-    return path
+def table(result: Result, phases: Sequence[Phase]) -> list[list[str]]:
+    """Return heading and rows of a table of phases."""
+    more = list(dict.fromkeys(name for phase in phases for name in phase.more))
+    heading = ["load", f"{result.unit}/s", *(name for name, _ in COLUMNS), *more]
+    rows = [
+        [
+            phase.label,
+            _per_s(phase),
+            *(cell(phase) for _, cell in COLUMNS),
+            *(_ms(phase.more.get(name)) for name in more),
+        ]
+        for phase in phases
+    ]
+    return [heading, *rows]
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the result of a scenario."""
-    print(
-        f"{result['scenario']}: {result['connections']} connections, window {result['window']}, "
-        f"one synced write {result['sync_us_p50']} µs, server {result['resident_mib']} MiB"
+def facts(result: Result) -> str:
+    """Return on what and when it was run."""
+    machine = result.machine
+    return (
+        f"{machine.cores} cores ({machine.architecture}), {machine.kernel}, Python "
+        f"{machine.python}, {machine.filesystem}, load average {machine.load_average:g} before it "
+        f"began, {result.date}"
     )
-    print("".join(name.rjust(width) for name, width in COLUMNS))
-    for phase in result["phases"]:
-        print(_row(phase))
-    if result["void"]:
-        print("VOID: not everything that was sent was answered, kept once, and kept in order")
 
 
-def _row(phase: dict[str, Any]) -> str:
-    counts = phase["counts"]
-    offered = phase["offered_per_s"]
-    cells = (
-        "closed" if offered is None else f"{offered}/s" + ("" if phase["keeps_up"] else " late"),
-        phase["per_s"],
-        phase["p50_ms"],
-        phase["p99_ms"],
-        phase["max_ms"],
-        phase["server_cpu_us"],
-        phase["client_cpu_us"],
-        counts["acked"],
-        counts["lost"],
-        counts["doubled"],
-        counts["disordered"],
-    )
-    return "".join(str(cell).rjust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+def text(result: Result) -> str:
+    """Return a result for a terminal."""
+    lines = [f"{result.title} ({result.target}): latency {result.latency_of}", facts(result)]
+    for group, phases in result.groups().items():
+        rows = table(result, phases)
+        widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
+        lines += [group] if group else []
+        lines += [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows
+        ]
+    if result.void:
+        lines.append(why_void(result))
+    return "\n".join(lines)
+
+
+def why_void(result: Result) -> str:
+    """Return what was wrong, phase by phase."""
+    wrong = []
+    for phase in result.phases:
+        counts = phase.counts
+        if phase.void:
+            where = " ".join(filter(None, (phase.group, phase.label)))
+            wrong.append(
+                f"{where}: {counts.unanswered} unanswered, {counts.lost} lost, {counts.doubled} "
+                f"doubled, {counts.disordered} out of order, {counts.errors} errors"
+            )
+    return f"{VOID}: these figures are worth nothing. " + "; ".join(wrong)
+
+
+def _markdown(rows: list[list[str]]) -> list[str]:
+    heading, *body = rows
+    ruler = ["---", *["---:"] * (len(heading) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (heading, ruler, *body)]
+
+
+SUMMARY = (
+    "scenario",
+    "kept up with",
+    "p50, p99 ms there",
+    "at half of it",
+    "most measured",
+)
+
+
+def _summary(results: Sequence[Result]) -> list[list[str]]:
+    rows = [list(SUMMARY)]
+    for result in results:
+        for group, phases in result.groups().items():
+            name = ", ".join(filter(None, (result.title, group)))
+            rows.append([name, *_kept_up(result, phases), _most(result, phases)])
+    return rows
+
+
+def _kept_up(result: Result, phases: Sequence[Phase]) -> list[str]:
+    best = sustained(phases)
+    if best is None:
+        return [_number(None)] * 3
+    half = at_half(phases)
+    below = f"{_both(half)} at {half.label}" if half is not None else _number(None)
+    return [f"{_number(best.per_s)} {result.unit}/s", _both(best), below]
+
+
+def _both(phase: Phase) -> str:
+    return f"{_latency(phase, 'p50_ms')}, {_latency(phase, 'p99_ms')}"
+
+
+def _most(result: Result, phases: Sequence[Phase]) -> str:
+    most, valid = fastest(phases), [phase for phase in phases if not phase.void]
+    if most is None:
+        return VOID
+    if result.headline:
+        last = valid[-1]
+        return f"{_ms(last.more.get(result.headline))} {result.headline} ({last.label})"
+    return f"{_number(most.per_s)} {result.unit}/s ({most.label})"
+
+
+PREFACE = """# Benchmarks
+
+Written by `make bench`; [docs/benchmarks.md](../../docs/benchmarks.md) says how to read it. Server
+and load generator share one machine. Latencies of open loops count from the moment a message was
+to be sent. A run that lost, doubled or disordered a message is void.
+"""
+
+
+def markdown(results: Sequence[Result], pictures: dict[str, list[str]]) -> str:
+    """Return the report; ``pictures`` are the names of the files of each scenario."""
+    lines = [PREFACE, *_markdown(_summary(results))]
+    for result in results:
+        settings = ", ".join(
+            f"{name} {value:g}" if isinstance(value, float | int) else f"{name} {value}"
+            for name, value in result.settings.items()
+        )
+        lines += ["", f"## {result.title}", "", result.about, f"Latency: {result.latency_of}."]
+        lines += ["", f"`{result.command}`; {facts(result)}; {settings}."]
+        if result.void:
+            lines += ["", f"**{why_void(result)}**"]
+        for group, phases in result.groups().items():
+            lines += ["", *([f"**{group}**", ""] if group else [])]
+            lines += _markdown(table(result, phases))
+        for name in pictures.get(result.scenario, []):
+            lines += ["", f"![{result.title}]({name})"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""The load generator: sockets, lean clients and the two ways of offering load."""
