@@ -11,10 +11,10 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3,$(shell \
 	$(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check bench lock clean
+.PHONY: help setup dev test check bench docs lock clean
 
 help: ## Say what the targets do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/ok ## Build the environment in .venv, if it is not up to date
 
@@ -22,7 +22,7 @@ dev: .venv/ok ## Start a sandbox on this machine (parley dev)
 	.venv/bin/parley dev $(ARGS)
 
 test: .venv/ok ## Run the tests
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: .venv/ok ## Lint, format, types, async rules, import contracts
 	.venv/bin/ruff check .
@@ -31,8 +31,14 @@ check: .venv/ok ## Lint, format, types, async rules, import contracts
 	.venv/bin/flake8 --select=ASYNC
 	.venv/bin/lint-imports
 
+requirements: .venv/ok ## Run what shows the requirements, and write docs/requirements.md
+	.venv/bin/python -m tests.requirements
+
 bench: .venv/bench-ok ## Run the benchmarks and write their report to bench/results
 	.venv/bin/python -m bench $(ARGS)
+
+docs: .venv/ok ## Write docs/reference anew from the tables of the code
+	.venv/bin/python -m gateway.reference
 
 lock: .venv/ok ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements/runtime.txt
