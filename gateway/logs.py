@@ -10,16 +10,23 @@ import sys
 from typing import Any
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_SPACE = r"(?:\s|\+|%20)+"
+_BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
+"""Where a word begins, also behind a percent-encoded character of a path."""
 _CREDENTIALS = (
+    (re.compile(r"(?i)((?:sk|ek)_(?:live|test|admin)_)[A-Za-z0-9_.%\-]{6,}"), r"\1***"),
     (
-        re.compile(r"\b((?:sk|ek|rk|whsec|whsk)_(?:(?:live|test|admin)_)?)[A-Za-z0-9_.\-]{6,}"),
+        re.compile(
+            _BEGINS + r"((?:sk|ek|rk|whsec|whsk)_)(?!(?:live|test|admin)_)[A-Za-z0-9_.%\-]{6,}"
+        ),
         r"\1***",
     ),
-    (re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=\-]+"), r"\1***"),
+    (re.compile(rf"(?i)(bearer{_SPACE})[A-Za-z0-9._~+/=%\-]{{16,}}"), r"\1***"),
     (re.compile(r"\beyJ[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-.]+"), "***"),
 )
 _MASKS = (
     *_CREDENTIALS,
+    (re.compile(rf"(?i)(bearer{_SPACE})[A-Za-z0-9._~+/=%\-]+"), r"\1***"),
     (
         re.compile(
             r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]++@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"

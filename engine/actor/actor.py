@@ -145,7 +145,7 @@ class Actor:
             self.wanted_keys = missing
             self.mailbox.put_back(envelope)
             return False
-        if not payloads and envelope.origin.command_key is not None:
+        if not payloads:
             self._nothing_happened(envelope.origin, now_ms)
         events = tuple(
             self._happened(envelope, payloads, at, now_ms) for at in range(len(payloads))

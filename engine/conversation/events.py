@@ -171,7 +171,8 @@ class MessageUpdated(OfMessage, frozen=True):
 
     def for_customers(self) -> OfMessage:
         """What staff and bots note with a message is among them, like who of them changed it."""
-        return msgspec.structs.replace(super().for_customers(), metadata=None)
+        shown = super().for_customers()
+        return msgspec.structs.replace(shown, metadata=None, changed=("text",))
 
     def withdrawn(self) -> "MessageUpdated":
         """Return the change without what it said."""

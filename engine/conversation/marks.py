@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from engine.actor.kind import Kind, StreamState
 from engine.conversation.commands import AdvanceMark
 from engine.conversation.events import Author, MarksAdvanced
+from engine.conversation.state import seat
 from engine.feature import Payload
 from engine.limits import PARTICIPANTS_MAX
 from engine.log.event import Event
@@ -32,13 +33,14 @@ class Mark:
 class MarksState(StreamState):
     """The marks of one conversation, by reader: of those who read last, in that order."""
 
-    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """By ``seat``: a customer is one reader, whatever it is called."""
 
 
 def decide(state: MarksState, command: AdvanceMark) -> tuple[Payload, ...]:
     """Return the event that moves the mark on; none if its reader was as far before."""
     reader = command.reader
-    known = state.marks.get((reader.type, reader.id))
+    known = state.marks.get(seat(reader, command.contact_id))
     if known is not None and known.version >= command.version:
         return ()
     return (MarksAdvanced(state.name, reader, command.contact_id, command.version),)
@@ -49,10 +51,9 @@ def apply(state: MarksState, event: Event) -> None:
     payload = event.payload
     if isinstance(payload, MarksAdvanced):
         reader = payload.reader
-        state.marks.pop((reader.type, reader.id), None)
-        state.marks[reader.type, reader.id] = Mark(
-            state.name, reader, payload.version, event.time_ms
-        )
+        name = seat(reader, payload.contact_id)
+        state.marks.pop(name, None)
+        state.marks[name] = Mark(state.name, reader, payload.version, event.time_ms)
         while len(state.marks) > PARTICIPANTS_MAX:
             del state.marks[next(iter(state.marks))]
 

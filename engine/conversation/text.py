@@ -13,6 +13,10 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that change the direction of what follows (Unicode Standard Annex 9)."""
 
 
+_LINES = frozenset({"Cc", "Zl", "Zp"})
+"""Control characters, and those that begin a line or a paragraph."""
+
+
 def check_text(text: str, *, field: str = "text") -> None:
     """Refuse a text that cannot be stored or shown as it is.
 
@@ -38,8 +42,8 @@ def check_name(text: str, *, field: str) -> None:
         ForbiddenCharacterError: line breaks, control characters, or too many combining marks.
     """
     check_text(text, field=field)
-    if not text.isprintable():
-        raise _forbidden(field, "a name has printable characters only")
+    if any(unicodedata.category(character) in _LINES for character in text):
+        raise _forbidden(field, "a name has no control characters and stands on one line")
 
 
 def flags_of(text: str) -> tuple[Flag, ...]:

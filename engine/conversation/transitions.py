@@ -169,8 +169,9 @@ def _join(state: ConversationState, who: Author, contact_id: str | None, event: 
         seat(who, contact_id),
         Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False),
     )
+    known = found.public and not found.left
     found.left = False
-    found.public = found.public or event.visibility == PUBLIC
+    found.public = known or event.visibility == PUBLIC
     if event.actor.startswith(ACCOUNT_PREFIX):
         found.account = found.account or event.actor
 

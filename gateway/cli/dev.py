@@ -93,7 +93,7 @@ def _banner(url: str, sandbox: Sandbox, settings: Settings) -> str:
         f"\n  Parley {version('parley')} (sandbox)    data {settings.data.resolve()}\n\n"
         f"  Server   {url}\n"
         f"  Secret   {key}\n"
-        f"  Contract {url}/openapi.json\n\n"
+        f"  Contract {url}/docs\n\n"
         f"  Set      export URL={url} KEY={key}\n\n"
         f"  Try      {post}\n\n"
         f"  Watch    {watch}\n"

@@ -97,6 +97,7 @@ class Changing:
         if requester is not None or not principal.staff:
             requester = access.author_of(principal, requester)
         conversation_id = self._wanted_id(principal, new.external_id)
+        await self._check_unused(origin)
         command = CreateConversation(
             viewer=self._asking.viewer(principal),
             external_id=new.external_id,
@@ -244,16 +245,36 @@ class Changing:
         now_ms = self._now_ms()
         with store_failures():
             kept = await self._documents.put_absent(
-                f"create {origin.command_key.hex()}",
+                _place(origin.command_key),
                 msgspec.msgpack.encode((origin.fingerprint, conversation_id)),
                 expires_ms=now_ms + COMMAND_KEY_SECONDS * 1000,
                 now_ms=now_ms,
             )
-        fingerprint, reserved = msgspec.msgpack.decode(kept, type=tuple[bytes, str])
-        if fingerprint != origin.fingerprint:
-            detail = "this idempotency key was used with another body; use a new key"
-            raise IdempotencyMismatchError(detail)
-        return reserved
+        return _reserved_in(kept, origin)
+
+    async def _check_unused(self, origin: Origin) -> None:
+        """Refuse a key that another body has used, before anybody is claimed.
+
+        Raises:
+            IdempotencyMismatchError: it was.
+        """
+        if origin.command_key is not None:
+            with store_failures():
+                kept = await self._documents.get(_place(origin.command_key), now_ms=self._now_ms())
+            if kept is not None:
+                _reserved_in(kept, origin)
+
+
+def _place(command_key: bytes) -> str:
+    return f"create {command_key.hex()}"
+
+
+def _reserved_in(kept: bytes, origin: Origin) -> str:
+    fingerprint, reserved = msgspec.msgpack.decode(kept, type=tuple[bytes, str])
+    if fingerprint != origin.fingerprint:
+        detail = "this idempotency key was used with another body; use a new key"
+        raise IdempotencyMismatchError(detail)
+    return reserved
 
 
 @contextmanager

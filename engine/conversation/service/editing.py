@@ -66,7 +66,7 @@ class Editing:
             return EditMessage(
                 viewer=viewer,
                 target=target,
-                editor=access.editor_of(principal, edit.editor, target.author),
+                editor=self._editor(principal, edit.editor, target),
                 text=edit.text,
                 metadata=edit.metadata,
                 flags=edit.flags,
@@ -90,7 +90,7 @@ class Editing:
             return RedactMessage(
                 viewer=viewer,
                 target=target,
-                editor=access.editor_of(principal, edit.editor, target.author),
+                editor=self._editor(principal, edit.editor, target),
                 **members(edit.expectation),
             )
 
@@ -132,6 +132,13 @@ class Editing:
             except StaleHeaderError:
                 if tries == STALE_HEADER_TRIES:
                     raise
+
+    def _editor(self, principal: Principal, wanted: Author | None, target: MessageHeader) -> Author:
+        """Return who changes a message; its author is the author by either of its names."""
+        if wanted is not None and wanted.type == "user" and target.contact_id is not None:
+            is_author = self._asking.contact_of(wanted)[0] == target.contact_id
+            wanted = target.author if is_author else wanted
+        return access.editor_of(principal, wanted, target.author)
 
     async def _viewer(
         self, principal: Principal, conversation_id: str, target: MessageHeader

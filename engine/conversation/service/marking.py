@@ -12,6 +12,7 @@ from engine.conversation.events import Author
 from engine.conversation.marks import Mark, MarksState, marks_in
 from engine.conversation.service.asking import Asking
 from engine.conversation.service.posting import Conversations
+from engine.conversation.state import seat
 from engine.errors import ActorStoppedError, BusyError, OutcomeUnknownError, ParleyError
 from engine.limits import ASK_SECONDS, MARK_SECONDS, MARKS_AT_ONCE_MAX, MARKS_WAITING_MAX
 from engine.principal import Principal
@@ -88,7 +89,7 @@ class Marks:
             raise waiting.outcome
         if isinstance(waiting.outcome, Accepted):
             mark: Mark = waiting.outcome.seen
-            return mark
+            return mark if principal.staff else mark.up_to(seen.version)
         detail = "a mark was answered like a question"
         raise AssertionError(detail)
 
@@ -105,7 +106,11 @@ class Marks:
         if principal.staff:
             return list(marks)
         known = set(seen.participants)
-        return [mark.up_to(seen.version) for mark in marks if mark.reader in known]
+        return [
+            mark.up_to(seen.version)
+            for mark in marks
+            if mark.reader.type == "user" or mark.reader in known
+        ]
 
     def _put(self, conversation_id: str, reader: Author, version: int, actor: str) -> _Waiting:
         name = (conversation_id, reader)
@@ -130,7 +135,12 @@ class Marks:
             conversation_id, reader = name
             mark = self._waiting.pop(name)
             command = AdvanceMark(reader, mark.contact_id, mark.version)
-            envelope = Envelope(command, Origin(mark.actor), mark.answer, look=_mark_of(reader))
+            envelope = Envelope(
+                command,
+                Origin(mark.actor),
+                mark.answer,
+                look=_mark_at(seat(reader, mark.contact_id)),
+            )
             try:
                 self._asking.registry.tell(Stream(MARKS, conversation_id), envelope)
             except ParleyError as error:
@@ -139,8 +149,8 @@ class Marks:
                 await trio.lowlevel.checkpoint()
 
 
-def _mark_of(reader: Author) -> Callable[[MarksState], Mark]:
+def _mark_at(name: str) -> Callable[[MarksState], Mark]:
     def look(state: MarksState) -> Mark:
-        return state.marks[reader.type, reader.id]
+        return state.marks[name]
 
     return look

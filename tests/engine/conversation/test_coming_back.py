@@ -110,3 +110,19 @@ async def test_a_repeated_request_that_wrote_nothing_is_not_carried_out_later() 
         assert (again.view, again.replayed) == (added.view, True)
         seen = await desk.environment.conversations.see(desk.staff, "conv_123")
         assert (seen.participants, seen.version) == ((USER,), 4)
+
+
+async def test_a_note_of_an_agent_that_was_removed_shows_it_to_nobody() -> None:
+    async with opened() as desk:
+        customer = desk.customer(USER.id)
+        await desk.post(customer)
+        await desk.post(desk.staff, author=AGENT)
+        await desk.remove(AGENT)
+        see = desk.environment.conversations.see
+        before = await see(customer, "conv_123")
+        await desk.post(desk.staff, author=AGENT, visibility="note")
+        assert await see(customer, "conv_123") == before
+        assert before.participants == (USER,)
+        assert (await see(desk.staff, "conv_123")).participants == (USER, AGENT)
+        await desk.post(desk.staff, author=AGENT)
+        assert (await see(customer, "conv_123")).participants == (USER, AGENT)

@@ -347,3 +347,22 @@ async def test_an_account_that_sees_by_one_user_edits_the_words_of_another_of_it
         await desk.add(second)
         said = (await desk.post(desk.customer(second.id))).event
         assert (await desk.edit(account, said, Edit("two"))).message.editor == second
+
+
+async def test_an_account_signs_an_edit_as_its_author_by_either_name() -> None:
+    async with opened() as desk:
+        account = desk.customer("acct_1")
+        said = (await desk.post(account, "one", author=USER)).event
+        contact_id, _ = desk.environment.external_ids.resolve("usr", USER.id)
+        edit = Edit("two", editor=Author("user", contact_id))
+        assert (await desk.edit(account, said, edit)).message.editor == USER
+
+
+async def test_customers_are_not_told_that_metadata_was_set_with_a_text() -> None:
+    async with opened() as desk:
+        said = (await desk.post(desk.staff, "one", author=AGENT)).event
+        await desk.edit(desk.staff, said, Edit("two", {"why": "a slip"}))
+        change = (await desk.events())[-1].payload
+        assert change.changed == ("text", "metadata")
+        shown = change.for_customers()
+        assert (shown.changed, shown.metadata, shown.text) == (("text",), None, "two")

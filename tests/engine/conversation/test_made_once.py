@@ -175,3 +175,13 @@ async def test_an_account_that_repeats_its_request_gets_what_it_made(
         again = await desk.create(desk.customer("acct_1"), new, key="k")
         assert (again.view, again.replayed) == (first.view, True)
         assert await made(desk) == 1
+
+
+async def test_a_request_that_is_refused_for_its_key_claims_nobody() -> None:
+    async with opened() as desk:
+        first, second = desk.customer("acct_1"), desk.customer("acct_2")
+        await desk.create(first, NewConversation(requester=USER), key="k")
+        with pytest.raises(IdempotencyMismatchError):
+            await desk.create(first, NewConversation(requester=OTHER), key="k")
+        made_by_another = await desk.create(second, NewConversation(requester=OTHER))
+        assert made_by_another.view.requester == OTHER

@@ -348,3 +348,29 @@ async def test_so_many_readers_may_wait_and_not_one_more(
                 await desk.mark(desk.staff, 1, Author("agent", "late"))
             assert (await desk.mark(desk.staff, 2, Author("agent", "0"))).version == 2
         assert (await desk.mark(desk.staff, 1, Author("agent", "late"))).version == 1
+
+
+async def test_a_customer_is_one_reader_whatever_it_is_called(autojump_clock: MockClock) -> None:
+    async with opened() as desk:
+        contact_id, _ = desk.environment.external_ids.resolve("usr", USER.id)
+        await desk.post(desk.staff, author=AGENT)
+        await desk.add(Author("user", contact_id))
+        customer = desk.customer(USER.id)
+        await desk.mark(customer, 2)
+        await desk.mark(desk.staff, 3, author=Author("user", contact_id))
+        (mark,) = await desk.environment.marks.list(customer, "conv_123")
+        assert (mark.reader.id, mark.version) == (contact_id, 3)
+
+
+async def test_a_customer_is_told_of_no_version_that_it_does_not_see(
+    autojump_clock: MockClock,
+) -> None:
+    async with opened() as desk:
+        customer = desk.customer(USER.id)
+        await desk.post(customer)
+        for _ in range(3):
+            await desk.post(desk.staff, author=AGENT, visibility="note")
+        assert (await desk.mark(desk.staff, 5, author=USER)).version == 5
+        assert (await desk.mark(customer, 2)).version == 2
+        assert seen_of(await desk.environment.marks.list(customer, "conv_123")) == {USER.id: 2}
+        assert seen_of(await desk.environment.marks.list(desk.staff, "conv_123")) == {USER.id: 5}

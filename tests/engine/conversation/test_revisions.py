@@ -103,6 +103,16 @@ def test_a_history_says_nothing_once_any_part_of_it_knows_of_a_redaction(audienc
         assert {one.flags for one in told} == {UNSET}
 
 
+@pytest.mark.parametrize("audience", ["staff", "customer"])
+def test_a_message_that_was_withdrawn_is_shown_as_such_before_any_change_is_read(
+    audience: str,
+) -> None:
+    event, _ = changed(said("one"))
+    event.withdraw()
+    shown = unrevised(event, audience)
+    assert (shown.text, shown.metadata, shown.redacted) == ("", {}, True)
+
+
 def test_a_change_that_an_audience_may_not_see_leaves_the_message_as_it_is() -> None:
     event, (annotated, rewrote) = changed(said("one"), (None, {"a": 1}), ("two", {"b": 2}))
     for audience, texts, revisions in (

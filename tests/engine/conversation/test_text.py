@@ -66,7 +66,9 @@ def test_marks_of_every_script_are_counted(mark: str) -> None:
             check_text(text)
 
 
-@pytest.mark.parametrize("text", ["ที่นี่", "नमस्ते", "שָׁלוֹם", "❤️", "Tiếng Việt", "東京"])
+@pytest.mark.parametrize(
+    "text", ["ที่นี่", "नमस्ते", "שָׁלוֹם", "❤️", "Tiếng Việt", "東京　大阪", "می\u200cخواهم", "a\u00a0b"]
+)
 def test_words_of_every_script_are_texts_and_names(text: str) -> None:
     check_text(text)
     check_name(text, field="tags[0]")
