@@ -350,7 +350,8 @@ async def test_so_many_readers_may_wait_and_not_one_more(
         assert (await desk.mark(desk.staff, 1, Author("agent", "late"))).version == 1
 
 
-async def test_a_customer_is_one_reader_whatever_it_is_called(autojump_clock: MockClock) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_customer_is_one_reader_whatever_it_is_called() -> None:
     async with opened() as desk:
         contact_id, _ = desk.environment.external_ids.resolve("usr", USER.id)
         await desk.post(desk.staff, author=AGENT)
@@ -362,9 +363,8 @@ async def test_a_customer_is_one_reader_whatever_it_is_called(autojump_clock: Mo
         assert (mark.reader.id, mark.version) == (contact_id, 3)
 
 
-async def test_a_customer_is_told_of_no_version_that_it_does_not_see(
-    autojump_clock: MockClock,
-) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_customer_is_told_of_no_version_that_it_does_not_see() -> None:
     async with opened() as desk:
         customer = desk.customer(USER.id)
         await desk.post(customer)

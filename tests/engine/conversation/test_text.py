@@ -67,7 +67,17 @@ def test_marks_of_every_script_are_counted(mark: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ที่นี่", "नमस्ते", "שָׁלוֹם", "❤️", "Tiếng Việt", "東京　大阪", "می\u200cخواهم", "a\u00a0b"]
+    "text",
+    [
+        "ที่นี่",
+        "नमस्ते",
+        "שָׁלוֹם",
+        "❤️",
+        "Tiếng Việt",
+        "東京　大阪",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "a\u00a0b",
+    ],
 )
 def test_words_of_every_script_are_texts_and_names(text: str) -> None:
     check_text(text)
