@@ -177,6 +177,7 @@ async def test_nobody_signs_an_edit_as_a_customer_of_another_account(desk: Desk)
     assert (await get(desk.staff, at(written)))["text"] == "one"
 
 
+@pytest.mark.requirement("S108")
 async def test_what_staff_notes_with_a_message_is_hidden_from_customers(desk: Desk) -> None:
     written = await post(desk.customer, "help", author=USER, metadata={"app": "ios"})
     before = [await desk.customer.get(p) for p in (at(written), CONVERSATION, MESSAGES)]
