@@ -11,7 +11,7 @@ from engine.errors import ForbiddenError
 from engine.events.filters import type_filter
 from engine.events.service import Start
 from gateway.api.contract import NDJSON, SSE, Api, Caller, Request, Route, Streaming
-from gateway.api.resources import EventDocument
+from gateway.api.conversation.resources import EventDocument
 from gateway.streams.stream import HEADERS, EventStream
 from persistence.records import Stream
 

@@ -16,7 +16,7 @@ from engine.events.filters import TypeFilter, type_filter
 from engine.events.service import Start
 from engine.log.cursor import AtVersion, Position
 from gateway.api.contract import Caller
-from gateway.api.posting import messages_path, new_message, with_missed
+from gateway.api.conversation.posting import messages_path, new_message, with_missed
 from gateway.dispatch import Dispatcher
 from gateway.http import idempotency
 from gateway.limits import SETTLE_SECONDS, UNACKED_COMMANDS_MAX

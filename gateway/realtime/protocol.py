@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from engine.conversation.events import Visibility
 from engine.errors import ParleyError
-from gateway.api.resources import AuthorBody, MessageBody, Version
+from gateway.api.conversation.resources import AuthorBody, MessageBody, Version
 from gateway.http.problem import HttpError
 from gateway.limits import BAD_FRAMES_MAX
 from gateway.realtime.presences import PresenceState

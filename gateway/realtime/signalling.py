@@ -11,8 +11,8 @@ from engine.conversation.service import stream_of
 from engine.conversation.state import ConversationView, view
 from engine.environment import Environment
 from gateway.api.contract import Caller
-from gateway.api.posting import author_in
-from gateway.api.resources import AuthorBody
+from gateway.api.conversation.posting import author_in
+from gateway.api.conversation.resources import AuthorBody
 from gateway.realtime.hub import Member
 from gateway.realtime.roll import Seat
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.environment import FEATURES
 from engine.feature import Feature, Payload
-from gateway.api.resources import EventDocument
+from gateway.api.conversation.resources import EventDocument
 from gateway.reference import markdown
 from gateway.reference.members import members
 

@@ -175,6 +175,8 @@ class GuardedConnection(TCPServer):
             await super()._read_data()
         finally:
             self._heard_out.set()
+        # Else a connection that was closed while idle would stay until the idle time is over.
+        await self.idle_task.stop()
 
     def _amid_a_body(self) -> bool:
         """Say whether the client is still sending a body that nobody wants any more."""

@@ -27,9 +27,9 @@ async def test_connections_are_counted_from_accepting_to_closing(tmp_path: Path)
         await until(lambda: count() == 0)
         first = await trio.open_tcp_stream("127.0.0.1", port)
         await until(lambda: count() == 1)
-        async with await trio.open_tcp_stream("127.0.0.1", port):
-            await until(lambda: count() == 2)
-        await until(lambda: count() == 1)
-        await first.aclose()
+        async with first:
+            async with await trio.open_tcp_stream("127.0.0.1", port):
+                await until(lambda: count() == 2)
+            await until(lambda: count() == 1)
         await until(lambda: count() == 0)
         nursery.cancel_scope.cancel()

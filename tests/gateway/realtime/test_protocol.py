@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from gateway.api.resources import MessageBody
+from gateway.api.conversation.resources import MessageBody
 from gateway.http.problem import code_of
 from gateway.limits import BAD_FRAMES_MAX
 from gateway.realtime import protocol

@@ -15,7 +15,7 @@ from engine.errors import ParleyError, VersionConflictError, WrongTypeError
 from engine.log.cursor import etag
 from engine.log.event import Event
 from gateway.api.contract import Caller, Request, Response, Route
-from gateway.api.pages import (
+from gateway.api.conversation.pages import (
     Limit,
     PositionText,
     before_of,
@@ -24,7 +24,7 @@ from gateway.api.pages import (
     scan,
     visible_stream,
 )
-from gateway.api.posting import (
+from gateway.api.conversation.posting import (
     author_in,
     check_size,
     expectation_of,
@@ -33,7 +33,7 @@ from gateway.api.posting import (
     new_message,
     with_missed,
 )
-from gateway.api.resources import (
+from gateway.api.conversation.resources import (
     History,
     Message,
     MessageBody,

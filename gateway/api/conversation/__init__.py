@@ -1,7 +1,7 @@
 """The Conversation API: what is said, by whom, and who may see it."""
 
-from gateway.api import conversation_events, conversations, messages, signals
 from gateway.api.contract import Api
+from gateway.api.conversation import conversations, events, messages, signals
 
 API = Api(
     name="conversation",
@@ -9,7 +9,7 @@ API = Api(
     routes=(
         *conversations.ROUTES,
         *messages.ROUTES,
-        *conversation_events.ROUTES,
+        *events.ROUTES,
         *signals.ROUTES,
     ),
 )

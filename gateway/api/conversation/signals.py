@@ -13,7 +13,7 @@ from engine.conversation.events import Author, Visibility
 from engine.conversation.marks import Mark
 from engine.events.envelope import rfc3339
 from gateway.api.contract import Body, Caller, Request, Response, Route
-from gateway.api.resources import AuthorBody, Version
+from gateway.api.conversation.resources import AuthorBody, Version
 from gateway.limits import PRESENCE_REST_SECONDS, TYPING_SECONDS
 from gateway.realtime.presences import PresenceState
 from gateway.realtime.signalling import advance_mark, seat_of

@@ -19,7 +19,7 @@ from engine.limits import MESSAGE_DATA_BYTES_MAX, MESSAGE_TEXT_BYTES_MAX, MISSED
 from engine.log.cursor import AtVersion
 from engine.log.event import Event
 from gateway.api.contract import Caller, Request
-from gateway.api.resources import (
+from gateway.api.conversation.resources import (
     AssigneeBody,
     AuthorBody,
     CustomerBody,

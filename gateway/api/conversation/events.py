@@ -4,7 +4,7 @@ import msgspec
 
 from engine.events.filters import TypeFilter
 from gateway.api.contract import JSON, NDJSON, SSE, Caller, Request, Response, Route, Streaming
-from gateway.api.pages import (
+from gateway.api.conversation.pages import (
     Limit,
     PositionText,
     page_of,
@@ -13,7 +13,7 @@ from gateway.api.pages import (
     start_of,
     visible_stream,
 )
-from gateway.api.resources import EventPage
+from gateway.api.conversation.resources import EventPage
 from gateway.limits import PAGE_ITEMS_DEFAULT
 from gateway.realtime.frames import event_json
 from gateway.streams.stream import HEADERS, EventStream

@@ -16,7 +16,7 @@ from engine.log.cursor import AtTime
 from engine.log.event import Event
 from engine.log.log import Log
 from gateway.api.contract import Caller, Request, Response
-from gateway.api.resources import page_json
+from gateway.api.conversation.resources import page_json
 from gateway.http import paging
 from gateway.limits import PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_SCAN_RECORDS_MAX
 from persistence.records import Stream
