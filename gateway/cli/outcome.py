@@ -1,7 +1,10 @@
 """How a command ends: what people are told when it cannot do its work."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+import trio
 
 from engine.errors import ParleyError, WrongMasterKeyError
 from gateway.config import UnsafeSettingsError
@@ -42,6 +45,42 @@ def guarded(command: Callable[[], None]) -> int:
         print(f"parley: {_first(mendable)}", file=sys.stderr)
         return FAILED
     return 0
+
+
+async def interruptible(work: Callable[[], Awaitable[None]]) -> None:
+    """Run ``work`` until it is done or Ctrl-C cancels it.
+
+    Python would raise ``KeyboardInterrupt`` in whichever line runs at the moment, amid a write of
+    the store for one, and what fails because of that would hide it.
+
+    Raises:
+        KeyboardInterrupt: it was cancelled, and everything is closed.
+    """
+    interrupted = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_cancel_at_interrupt, nursery.cancel_scope, interrupted)
+            await work()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from None
+        raise
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+async def _cancel_at_interrupt(
+    scope: trio.CancelScope,
+    interrupted: trio.Event,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            interrupted.set()
+            scope.cancel()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

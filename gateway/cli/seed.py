@@ -6,7 +6,7 @@ import sys
 import trio
 
 from gateway import logs
-from gateway.cli.outcome import INTERRUPTED, guarded
+from gateway.cli.outcome import INTERRUPTED, guarded, interruptible
 from gateway.cli.terminal import Counter
 from gateway.config import Settings
 from gateway.control.client import ask_or_hold
@@ -32,7 +32,7 @@ def run(settings: Settings, arguments: dict[str, object], *, quiet: bool, json: 
             )
 
     try:
-        return guarded(lambda: trio.run(write))
+        return guarded(lambda: trio.run(interruptible, write))
     except KeyboardInterrupt:
         print("parley: stopped. The same command writes the rest.", file=sys.stderr)
         return INTERRUPTED
