@@ -49,6 +49,7 @@ def test_secrets_and_people_are_masked(line: str, masked: str) -> None:
         ("send Authorization: Bearer and a key", "send Authorization: Bearer and a key"),
         (f"/v1/Bearer%20{SECRET}", "/v1/Bearer%20sk_live_***"),
         (f"/v1/x%2F{SECRET}", "/v1/x%2Fsk_live_***"),
+        ("/v1/x%2Fwhsec_MfKQ9r8GKYqr", "/v1/x%2Fwhsec_***"),
         (f"a_{SECRET.upper()}", "a_SK_LIVE_***"),
         ("sk_live_abcdefg%2Fhij", "sk_live_***"),
         ("risk_assessment", "risk_assessment"),

@@ -358,6 +358,7 @@ async def test_a_customer_is_one_reader_whatever_it_is_called() -> None:
         await desk.add(Author("user", contact_id))
         customer = desk.customer(USER.id)
         await desk.mark(customer, 2)
+        assert seen_of(await desk.environment.marks.list(customer, "conv_123")) == {USER.id: 2}
         await desk.mark(desk.staff, 3, author=Author("user", contact_id))
         (mark,) = await desk.environment.marks.list(customer, "conv_123")
         assert (mark.reader.id, mark.version) == (contact_id, 3)
