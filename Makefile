@@ -48,7 +48,7 @@ lock: .venv/ok ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgr
 		--output-file requirements/bench.txt
 
 clean: ## Remove everything that make has built
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv bench/.built bench/.peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ok: requirements/dev.txt pyproject.toml

@@ -13,6 +13,7 @@ from engine.auth import tokens
 from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.auth.service import Credentials, unknown
 from engine.environment import Environment
+from engine.errand import in_task
 from engine.errors import ActorStoppedError, StorageError, WrongMasterKeyError
 from engine.limits import TOKEN_CHARACTERS_MAX
 from engine.principal import Principal
@@ -71,6 +72,7 @@ class Engine:
         found = self._environments.get((workspace, name))
         if found is not None:
             return found
+        await in_task()
         # Whoever asked first may leave while it opens: the others still want it.
         with trio.CancelScope(shield=True):
             async with self._opening:

@@ -1,4 +1,4 @@
-"""The Quart app: every route by dispatch, and the realtime WebSocket.
+"""The Quart app: every route of the table by dispatch, Quart's own, and the realtime WebSocket.
 
 Nothing is decided here: a request goes to ``Dispatcher.dispatch`` and comes back as bytes.
 ``hypercorn -k trio -w 1 'gateway.app:create()'`` serves it with a data folder of its own.
@@ -6,7 +6,6 @@ Nothing is decided here: a request goes to ``Dispatcher.dispatch`` and comes bac
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -18,51 +17,26 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from engine.errors import ParleyError
+from gateway import quart_routes
 from gateway.api.contract import Caller, Response, Streaming
+from gateway.api_docs import pages
 from gateway.dispatch import Dispatcher, Head, refused, too_large
 from gateway.http import query, trace
 from gateway.http.authenticate import credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
+from gateway.quart_routes import as_quart as _as_quart
 from gateway.realtime import dialects
 from gateway.realtime.dialects import json as json_dialect
-from gateway.realtime.hub import Hubs
+from gateway.realtime.quart_line import QuartLine
 from gateway.realtime.session import Session
+from gateway.realtime.switchboard import Switchboard
 
 REALTIME_PATH = "/v1/realtime"
 
 
-class QuartTransport:
-    """A WebSocket of Quart's, as a session needs it. Used inside its own request context only."""
-
-    def __init__(self, socket: Any, *, binary: bool) -> None:
-        """Speak over ``socket``, in ``binary`` messages or in text."""
-        self._socket = socket
-        self._binary = binary
-
-    async def receive(self) -> bytes | str:
-        """Return the next message; a peer that leaves cancels the whole connection instead."""
-        message: bytes | str | None = await self._socket.receive()
-        return message or b""  # an empty binary message comes as None
-
-    async def send(self, frames: list[bytes]) -> None:
-        """Send each frame as one message."""
-        for frame in frames:
-            await self._socket.send(frame if self._binary else frame.decode())
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with ``code``; harmless when the peer has left."""
-        try:
-            await self._socket.close(code, reason)
-        except RuntimeError:
-            return  # closed before
-
-
 class App(QuartTrio):
     """Quart, which cannot route a target without a path (``GET ?a``): that is ``/`` here."""
-
-    beside: Callable[[], Awaitable[None]]
-    """Runs for as long as requests are served, by whoever serves them."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one connection of the server."""
@@ -71,19 +45,20 @@ class App(QuartTrio):
         await super().__call__(scope, receive, send)
 
 
-def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> App:
-    """Return the app that answers by ``dispatcher``; sockets are ended when ``stopping`` is set."""
+def build(dispatcher: Dispatcher, switchboard: Switchboard) -> App:
+    """Return the app that answers by ``dispatcher``; its sockets are known to ``switchboard``."""
     app = App("parley", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=REQUEST_BODY_BYTES_MAX, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None
     )
 
-    async def answer_request() -> QuartResponse:
-        """Runs before Quart's own routing, so unknown paths and methods are answered here too."""
+    async def answer_request() -> QuartResponse | None:
+        """By dispatch, unknown paths too; a route of Quart's own answers what no table has."""
         head = _head(request.scope)
+        if quart_routes.has(head.raw_path) and not dispatcher.table.has(head.raw_path):
+            return None
         answer = await dispatcher.dispatch(head, _read_body)
         if head.method == "HEAD" and isinstance(answer, Streaming):
-            await answer.chunks.aclose()
             answer = Response(HTTPStatus.OK, b"", answer.headers, answer.content_type)
         return _as_quart(answer, bodiless=head.method == "HEAD")
 
@@ -102,19 +77,20 @@ def build(dispatcher: Dispatcher, hubs: Hubs, *, stopping: trio.Event) -> App:
         await websocket.accept(subprotocol=agreed.subprotocol if agreed else None)
         dialect = agreed or json_dialect.DIALECT
         headers = decode_headers(websocket.scope["headers"])
+        line = QuartLine(_this_websocket(), binary=dialect.binary)
         session = Session(
-            QuartTransport(_this_websocket(), binary=dialect.binary),
-            dispatcher,
-            dialect,
-            stopping=stopping,
+            line,
+            dispatcher=dispatcher,
+            switchboard=switchboard,
+            dialect=dialect,
             caller=caller,
             traceparent=trace.traceparent_of({"traceparent": headers.get("traceparent", "")}),
         )
-        with hubs.counting(dialect.subprotocol):
-            await session.run()
+        await line.run(session)
         return QuartResponse(b"", HTTPStatus.NO_CONTENT)
 
-    app.beside = hubs.run
+    quart_routes.prepare(app)
+    pages.add_to(app)
     app.before_request(answer_request)
     app.before_websocket(answer_websocket)
     return app
@@ -129,14 +105,15 @@ def create() -> App:
     from gateway import compose, config  # noqa: PLC0415 - the root is not needed to build an app
 
     node = compose.Node(config.load())
-    app = build(node.dispatcher, node.hubs, stopping=node.stopping)
+    app = build(node.dispatcher, node.switchboard)
 
     async def start() -> None:
         await app.nursery.start(_run_or_die, node)
-        app.nursery.start_soon(app.beside)
+        await app.nursery.start(node.switchboard.run)
 
     async def stop() -> None:
         node.stop()
+        await node.switchboard.drain()
         app.nursery.cancel_scope.cancel()
 
     app.before_serving(start)
@@ -200,17 +177,3 @@ async def _read_body() -> bytes:
         detail = f"the body did not arrive within {REQUEST_BODY_SECONDS:g} seconds"
         raise HttpError("request_timeout", detail) from error
     return raw.encode() if isinstance(raw, str) else raw
-
-
-def _as_quart(answer: Response | Streaming, *, bodiless: bool = False) -> QuartResponse:
-    if isinstance(answer, Streaming):
-        streaming = QuartResponse(answer.chunks, HTTPStatus.OK, content_type=answer.content_type)
-        streaming.timeout = None
-        streaming.headers.extend(answer.headers)
-        return streaming
-    body = b"" if bodiless else answer.body
-    whole = QuartResponse(body, answer.status, content_type=answer.content_type)
-    if bodiless:
-        whole.headers["Content-Length"] = str(len(answer.body))
-    whole.headers.extend(answer.headers)
-    return whole

@@ -8,15 +8,14 @@ import trio
 from engine.engine import Engine
 from gateway import master_key
 from gateway.api import APIS
-from gateway.config import Settings, check_tls
+from gateway.config import Settings, check_proxies, check_tls
 from gateway.dispatch import Dispatcher
 from gateway.http import openapi
 from gateway.metrics.commits import CommitTally
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.reading import Sources, nothing_known
-from gateway.realtime.hub import Hubs
+from gateway.realtime.switchboard import Switchboard
 from gateway.routing import RouteTable
-from gateway.streams.open_streams import OpenStreams
 from persistence.memory.store import MemoryStores
 from persistence.protocols.store import Stores
 from persistence.sqlite.store import SqliteStores
@@ -32,27 +31,25 @@ class Node:
             UnsafeSettingsError: the master key cannot be used, or TLS is half set up.
         """
         check_tls(settings)
+        check_proxies(settings)
         self.settings = settings
         self.master_key = _master_key(settings)
         commits = CommitTally()
         kept = stores or _stores(settings, commits)
         self.engine = Engine(kept, master_key=self.master_key)
         self.table = RouteTable(APIS)
-        self.streams = OpenStreams()
-        self.hubs = Hubs()
+        self.switchboard = Switchboard(sessions_per_key=settings.max_connections_per_key)
         self.metrics = Sources(
             version=version("parley"),
             engine=self.engine,
-            hubs=self.hubs,
-            streams=self.streams,
+            switchboard=self.switchboard,
             commits=commits,
             records_waiting=_records_waiting(kept),
         )
         self.dispatcher = Dispatcher(
             self.engine,
             self.table,
-            streams=self.streams,
-            hubs=self.hubs,
+            switchboard=self.switchboard,
             exposition=Exposition(self.metrics),
         )
         self.stopping = trio.Event()
@@ -61,7 +58,6 @@ class Node:
     def stop(self) -> None:
         """Begin to stop: sockets are said goodbye to, streams end, servers take no more."""
         self.stopping.set()
-        self.streams.finish()
 
 
 def _stores(settings: Settings, commits: CommitTally) -> Stores:

@@ -54,9 +54,49 @@ class Settings:
     trusted_proxies: Annotated[
         tuple[str, ...],
         Parameter(
-            env_var="PARLEY_TRUSTED_PROXIES", help="Addresses of the proxies in front that end TLS."
+            env_var="PARLEY_TRUSTED_PROXIES",
+            help="Addresses or networks of the proxies in front that end TLS; "
+            "X-Forwarded-For is believed from them alone.",
         ),
     ] = ()
+    proxy_protocol: Annotated[
+        bool,
+        Parameter(
+            env_var="PARLEY_PROXY_PROTOCOL",
+            help="The trusted proxies begin every connection with the PROXY protocol, v1 or v2.",
+            negative="",
+        ),
+    ] = False
+    max_connections: Annotated[
+        int,
+        Parameter(
+            env_var="PARLEY_MAX_CONNECTIONS",
+            help="Connections at once; each needs an open file.",
+            validator=Number(gte=1),
+        ),
+    ] = 16_000
+    max_connections_per_address: Annotated[
+        int,
+        Parameter(
+            env_var="PARLEY_MAX_CONNECTIONS_PER_ADDRESS",
+            help="Connections at once of one address, IPv6 by /64; 0 is without a bound.",
+            validator=Number(gte=0),
+        ),
+    ] = 1_000
+    max_connections_per_key: Annotated[
+        int,
+        Parameter(
+            env_var="PARLEY_MAX_CONNECTIONS_PER_KEY",
+            help="Realtime sockets and streams at once of one key; 0 is without a bound.",
+            validator=Number(gte=0),
+        ),
+    ] = 10_000
+    server: Annotated[
+        Literal["front_door", "hypercorn"],
+        Parameter(
+            env_var="PARLEY_SERVER", help="What speaks HTTP: Parley's own server, or Hypercorn."
+        ),
+    ] = "front_door"
     master_key_file: Annotated[
         Path | None,
         Parameter(
@@ -86,6 +126,23 @@ def check_tls(settings: Settings) -> None:
     for file in (settings.tls_cert, settings.tls_key):
         if file is not None and not file.is_file():
             raise UnsafeSettingsError(f"there is no file {file} to speak TLS with")
+
+
+def check_proxies(settings: Settings) -> None:
+    """Refuse proxies that are no addresses, and a preamble that anybody could send.
+
+    Raises:
+        UnsafeSettingsError: with the setting that is to be mended.
+    """
+    for proxy in settings.trusted_proxies:
+        _check_network(proxy)
+    if settings.proxy_protocol and not settings.trusted_proxies:
+        raise UnsafeSettingsError(
+            "--proxy-protocol lets whoever connects say who it is: name the proxies that may "
+            "with --trusted-proxies"
+        )
+    if settings.proxy_protocol and settings.server == "hypercorn":
+        raise UnsafeSettingsError("Hypercorn reads no --proxy-protocol; use --server front_door")
 
 
 def settings_alone(source: Toml) -> Callable[[App, tuple[str, ...], ArgumentCollection], None]:
@@ -198,7 +255,8 @@ def check_production(settings: Settings) -> None:
     """Refuse what is unsafe outside of a sandbox.
 
     Raises:
-        UnsafeSettingsError: no master key file of its own, or plain HTTP to the outside.
+        UnsafeSettingsError: no master key file of its own, plain HTTP to the outside, or proxies
+            that cannot be trusted.
     """
     if settings.store == "memory":
         raise UnsafeSettingsError("--store memory forgets everything at the end; use sqlite")
@@ -211,8 +269,7 @@ def check_production(settings: Settings) -> None:
         raise UnsafeSettingsError(
             "the master key lies in the data folder, so every backup would carry it; move it"
         )
-    for proxy in settings.trusted_proxies:
-        _check_network(proxy)
+    check_proxies(settings)
     if not (settings.tls or settings.trusted_proxies or _is_loopback(settings.host)):
         raise UnsafeSettingsError(
             f"{settings.host} can be reached from outside in plain HTTP: give --tls-cert and "

@@ -6,14 +6,14 @@ The servers and the realtime ``call`` are thin adapters around it, so they canno
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import msgspec
 
 from engine.engine import Engine
-from engine.errors import ParleyError
+from engine.errors import NotFoundError, ParleyError
 from engine.principal import Principal
 from gateway.api.contract import Caller, Handler, PublicHandler, Request, Response, Route, Streaming
 from gateway.api.operations import Operator
@@ -23,24 +23,28 @@ from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.requests import UNMATCHED
-from gateway.realtime.hub import Hubs
+from gateway.realtime.switchboard import Switchboard
 from gateway.routing import MethodNotAllowedError, RouteTable
-from gateway.streams.open_streams import OpenStreams
 
 LOG = logging.getLogger("parley.request")
 API_VERSION = "2026-11-22"
 
+CALLERS_REMEMBERED = 4_096
+"""Callers that are not put together anew for each of their requests and sockets, 0.5 KiB each."""
+
 ReadBody = Callable[[], Awaitable[bytes]]
+_Found = tuple[Route, dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """A request before its body: as it came, but for header names in lower case."""
 
     method: str
     raw_path: str
     query: str
     headers: dict[str, str]
+    client: str = ""
+    """The address of who asks, as far as it is known: the peer, or whom a trusted proxy names."""
 
 
 class Dispatcher:
@@ -51,27 +55,41 @@ class Dispatcher:
         engine: Engine,
         table: RouteTable,
         *,
-        streams: OpenStreams,
-        hubs: Hubs,
+        switchboard: Switchboard,
         exposition: Exposition,
     ) -> None:
-        """Ask ``engine`` who asks; answer by ``table``; keep account of open ``streams``."""
+        """Ask ``engine`` who asks; answer by ``table``; streams are fed by ``switchboard``."""
         self._engine = engine
-        self._streams = streams
-        self._hubs = hubs
+        self._switchboard = switchboard
         self._exposition = exposition
         self._tally = exposition.sources.requests
+        self._callers: OrderedDict[str, Caller] = OrderedDict()
+        """By credential, which is looked up anew every time: a key that has ended is none here."""
         self.table = table
 
     async def dispatch(self, head: Head, read_body: ReadBody) -> Response | Streaming:
         """Return the answer to a request; never raises but for cancellation."""
+        return await self._dispatch(self._looked_up(head), head, read_body)
+
+    async def dispatch_known(self, head: Head, read_body: ReadBody) -> Response | Streaming | None:
+        """Return the answer to a request for a path of the table; ``None`` for any other."""
+        found = self._looked_up(head)
+        if isinstance(found, NotFoundError):
+            return None
+        return await self._dispatch(found, head, read_body)
+
+    async def _dispatch(
+        self, found: _Found | ParleyError, head: Head, read_body: ReadBody
+    ) -> Response | Streaming:
         began = time.perf_counter()
         request_id = trace.new_request_id()
         route: Route | None = None
         answer: Response | Streaming
         self._tally.in_flight += 1
         try:
-            route, parameters = self._find(head)
+            if isinstance(found, ParleyError):
+                raise found  # noqa: TRY301 - to be answered like any refusal
+            route, parameters = found
             answer = await self._answer(route, parameters, head, read_body, request_id)
         except ParleyError as error:
             answer = self._refused(route, error, request_id, head.raw_path)
@@ -79,8 +97,8 @@ class Dispatcher:
             answer = self._refused(route, _logged(error, request_id), request_id, head.raw_path)
         finally:
             self._tally.in_flight -= 1
-        self._told(head, route, answer, request_id, began)
-        return replace(answer, headers=(*answer.headers, *_extra(route, request_id)))
+        self.told(head, _name(route), _status(answer), request_id, time.perf_counter() - began)
+        return _with_headers(answer, (*answer.headers, ("Request-Id", request_id), *_fixed(route)))
 
     async def call(
         self, caller: Caller, method: str, path: str, raw: bytes, traceparent: str | None
@@ -119,28 +137,31 @@ class Dispatcher:
         check_environment(principal)
         return await self._caller(principal, credential)
 
-    def _find(self, head: Head) -> tuple[Route, dict[str, str]]:
+    def told(self, head: Head, name: str, status: int, request_id: str, seconds: float) -> None:
+        """Count and log an answer that took ``seconds`` from its head to the head of the answer.
+
+        Args:
+            head: of the request.
+            name: of the route, or what else answered; never made by a client.
+            status: of the answer.
+            request_id: of the request.
+            seconds: how long it took.
+        """
+        self._tally.answered(name, head.method, status, seconds)
+        _log(head, status, request_id, seconds)
+
+    def _looked_up(self, head: Head) -> _Found | ParleyError:
         method = "GET" if head.method == "HEAD" else head.method
-        return self.table.find(method, head.raw_path)
+        try:
+            return self.table.find(method, head.raw_path)
+        except ParleyError as error:
+            return error
 
     def _refused(
         self, route: Route | None, error: ParleyError, request_id: str, instance: str
     ) -> Response:
         self._tally.refused[_name(route), problem.code_of(error)] += 1
         return refused(error, request_id=request_id, instance=instance)
-
-    def _told(
-        self,
-        head: Head,
-        route: Route | None,
-        answer: Response | Streaming,
-        request_id: str,
-        began: float,
-    ) -> None:
-        seconds = time.perf_counter() - began
-        status = answer.status if isinstance(answer, Response) else 200
-        self._tally.answered(_name(route), head.method, status, seconds)
-        _log(head, status, request_id, seconds)
 
     async def _answer(
         self,
@@ -200,15 +221,23 @@ class Dispatcher:
             found.principal,
             found.environment,
             found.credential,
-            found.streams,
             found.hub,
+            found.switchboard,
             exposition=self._exposition,
         )
 
     async def _caller(self, principal: Principal, credential: str) -> Caller:
+        known = self._callers.get(credential)
+        if known is not None and known.principal == principal:
+            self._callers.move_to_end(credential)
+            return known
         environment = await self._engine.environment(principal.workspace, principal.environment)
-        hub = self._hubs.of(principal.workspace, principal.environment)
-        return Caller(principal, environment, credential, self._streams, hub)
+        hub = self._switchboard.hubs.of(principal.workspace, principal.environment)
+        found = Caller(principal, environment, credential, hub, self._switchboard)
+        self._callers[credential] = found
+        if len(self._callers) > CALLERS_REMEMBERED:
+            self._callers.popitem(last=False)
+        return found
 
 
 def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Response:
@@ -219,6 +248,14 @@ def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Res
         headers.append(("Allow", error.allow))
     status = problem.status_of(error)
     return Response(status, document, tuple(headers), content_type=problem.CONTENT_TYPE)
+
+
+def turned_away(error: ParleyError, *, instance: str | None) -> Response:
+    """Return the answer to what no route was found for, with the headers that every answer has."""
+    request_id = trace.new_request_id()
+    answer = refused(error, request_id=request_id, instance=instance)
+    headers = (*answer.headers, ("Request-Id", request_id), *_OF_ALL)
+    return Response(answer.status, answer.body, headers, answer.content_type)
 
 
 def _check_whole(route: Route) -> None:
@@ -236,11 +273,25 @@ def _name(route: Route | None) -> str:
     return UNMATCHED if route is None else route.name
 
 
-def _extra(route: Route | None, request_id: str) -> Iterator[tuple[str, str]]:
-    yield "Request-Id", request_id
-    yield "Parley-Version", API_VERSION
-    if route is not None and len(route.produces) > 1:
-        yield "Vary", "Accept"
+_OF_ALL = (("Parley-Version", API_VERSION),)
+_OF_SOME = (*_OF_ALL, ("Vary", "Accept"))
+
+
+def _fixed(route: Route | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that every answer of a route has."""
+    return _OF_SOME if route is not None and len(route.produces) > 1 else _OF_ALL
+
+
+def _status(answer: Response | Streaming) -> int:
+    return answer.status if isinstance(answer, Response) else 200
+
+
+def _with_headers(
+    answer: Response | Streaming, headers: tuple[tuple[str, str], ...]
+) -> Response | Streaming:
+    if isinstance(answer, Response):
+        return Response(answer.status, answer.body, headers, answer.content_type)
+    return Streaming(answer.stream, answer.content_type, headers)
 
 
 async def _decoded(route: Route, head: Head, read_body: ReadBody) -> Any:
@@ -277,7 +328,7 @@ def _as_accepted(answer: Response | Streaming, media_type: str) -> Response | St
     ):
         return answer
     packed = msgspec.msgpack.encode(msgspec.json.decode(answer.body))
-    return replace(answer, body=packed, content_type=body.MSGPACK)
+    return Response(answer.status, packed, answer.headers, body.MSGPACK)
 
 
 def _log(head: Head, status: int, request_id: str, seconds: float) -> None:
@@ -289,6 +340,7 @@ def _log(head: Head, status: int, request_id: str, seconds: float) -> None:
             "method": head.method[:16],
             "path": head.raw_path[:200],
             "status": status,
+            "client": head.client,
             "duration_ms": round(seconds * 1000, 2),
             "request_id": request_id,
         },

@@ -54,8 +54,17 @@ SUBSCRIPTIONS_MAX = 256
 RETRY_MS = 2_000
 """What an EventSource is told to wait before it connects again."""
 
-SETTLE_SECONDS = 2.0
-"""How long a stopping server waits for the answers of commands that are under way on a socket."""
+DRAIN_SECONDS = 3.0
+DRAIN_BATCHES = 12
+"""A stopping server says goodbye to its sockets in so many batches, spread over so much time."""
+
+DRAIN_BATCH_MIN = 100
+"""Fewer than that are not worth a batch."""
+
+RETRY_AFTER_SECONDS_MIN = 0.5
+RETRY_AFTER_SECONDS_MAX = 5.0
+"""Between these lies the moment at which a client of a stopping server is told to come back: each
+another, so that not all come at once."""
 
 HEAR_OUT_SECONDS = 2.0
 """How long a client may go on sending a body that was refused before its connection is closed."""
@@ -150,3 +159,54 @@ SOCKET_AUTHORS_MAX = 256
 
 ENVIRONMENT_AUTHORS_MAX = 65_536
 """Typing authors, and present authors, of one environment (about 500 B each)."""
+
+HEAD_BYTES_MAX = 16 * 1024
+"""The head of a request in all: a browser's is about 1 KiB, one with large cookies 8 KiB."""
+
+REQUEST_LINE_BYTES_MAX = 8 * 1024
+"""The first line of a request, and with it its URL (RFC 9112, section 3, asks for 8,000)."""
+
+HEADER_BYTES_MAX = 8 * 1024
+"""One header of a request, its name and its value."""
+
+HEADERS_MAX = 100
+"""Headers of one request: each costs a call, and no client sends half as many."""
+
+CHUNKED_OVERHEAD_BYTES_MAX = 64 * 1024
+"""What a chunked body may consist of besides its content: sizes, extensions and trailers. The
+largest body in chunks of 32 bytes has less."""
+
+FRAGMENTS_MAX = 1_000
+"""Frames of one WebSocket message: empty ones add no bytes, yet each costs a call."""
+
+LAGGING_SECONDS = 15.0
+"""How long a client may take nothing before it is told, should it read again, how far it is. It is
+cut off after ``OUTBOUND_WRITE_SECONDS``."""
+
+HEAD_SECONDS = 10.0
+"""How long a request's head may take to arrive, from its first byte; the first one from the moment
+of connecting."""
+
+KEEP_ALIVE_SECONDS = 60.0
+"""How long a connection may stay open between two requests."""
+
+CLOSING_SECONDS = 3.0
+"""How long a peer may take to answer the closing of a WebSocket, or to take the last bytes."""
+
+TLS_HANDSHAKE_SECONDS = 10.0
+"""How long a client may take to agree on TLS."""
+
+ACCEPTS_AT_ONCE = 64
+"""Connections that one pass of the loop accepts, so that a storm leaves time for the others."""
+
+TLS_BUFFER_BYTES_MAX = 64 * 1024
+"""Bytes that one TLS connection is encrypting and sending; the rest waits where it is bounded."""
+
+ASGI_BODY_BYTES_MAX = 64 * 1024
+"""Bytes of a request's body that wait for an application to read them; then nothing is read."""
+
+RESUME_CHUNK_BYTES = 32 * 1024
+"""Frames that are handed to a client at once while it is fed from the log."""
+
+PAGES_KEPT_BYTES_MAX = 32 * 1024 * 1024
+"""Frames that were read from the log and are kept for the next who resumes, in one environment."""

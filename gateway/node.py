@@ -12,11 +12,13 @@ from gateway.compose import Node
 from gateway.config import Settings
 from gateway.control.context import Context, Serving
 from gateway.control.server import ControlServer
+from gateway.server.front_door import FrontDoor
 from gateway.server.hypercorn_server import HypercornServer
 
 LOG = logging.getLogger("parley.node")
 
 WhenReady = Callable[[str], Awaitable[None]]
+Server = HypercornServer | FrontDoor
 
 
 async def run(
@@ -43,8 +45,14 @@ async def run(
         nursery.start_soon(_stop_at_signal, node)
         await nursery.start(node.engine.run)
         await prepare()
-        quart = app.build(node.dispatcher, node.hubs, stopping=node.stopping)
-        server = HypercornServer(quart, node.settings, node.metrics.connections)
+        await nursery.start(node.switchboard.run)
+        nursery.start_soon(_drain, node)
+        quart = app.build(node.dispatcher, node.switchboard)
+        server: Server = (
+            HypercornServer(quart, node.settings, node.metrics.connections)
+            if node.settings.server == "hypercorn"
+            else FrontDoor(node, quart)
+        )
         try:
             port = await nursery.start(_serve_then_end, server, node, nursery.cancel_scope)
         except OSError as error:
@@ -71,7 +79,7 @@ async def _take_commands(node: Node, nursery: trio.Nursery, serving: Serving) ->
 
 
 async def _serve_then_end(  # noqa: ASYNC128 - the server calls it
-    server: HypercornServer,
+    server: Server,
     node: Node,
     scope: trio.CancelScope,
     *,
@@ -80,6 +88,11 @@ async def _serve_then_end(  # noqa: ASYNC128 - the server calls it
     """Serve until told to stop; then nothing is left to run an engine for."""
     await server.serve(node.stopping, task_status=task_status)
     scope.cancel()
+
+
+async def _drain(node: Node) -> None:
+    await node.stopping.wait()
+    await node.switchboard.drain()
 
 
 async def _stop_at_signal(node: Node) -> None:

@@ -1,6 +1,7 @@
 """From a method and a raw path to a route of the table. Pure."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from engine.errors import NotFoundError
@@ -19,6 +20,23 @@ class MethodNotAllowedError(HttpError):
         super().__init__("method_not_allowed", f"this path takes {self.allow}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One path of the table."""
+
+    variables: tuple[tuple[int, str], ...]
+    """Place and name of each variable segment."""
+    methods: dict[str, Route] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The paths of one length whose fixed segments stand at the same places: found by those."""
+
+    fixed: tuple[int, ...]
+    paths: dict[tuple[str, ...], _Path] = field(default_factory=dict)
+
+
 class RouteTable:
     """Every route of every API, found by path."""
 
@@ -26,7 +44,7 @@ class RouteTable:
         """Index the routes; two of one method and path are a mistake."""
         self.apis = tuple(apis)
         self.routes = tuple(route for api in self.apis for route in api.routes)
-        self._by_shape: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        self._by_length: dict[int, list[_Shape]] = {}
         for route in self.routes:
             self._add(route)
 
@@ -38,12 +56,14 @@ class RouteTable:
             MethodNotAllowedError: it has other methods.
         """
         parts = _parts(raw_path)
-        for shape, methods in self._by_shape.get(len(parts), ()):
-            parameters = _match(shape, parts)
-            if parameters is not None:
-                if method not in methods:
-                    raise MethodNotAllowedError(methods)
-                return methods[method], parameters
+        for shape in self._by_length.get(len(parts), ()):
+            path = shape.paths.get(tuple([parts[at] for at in shape.fixed]))
+            if path is not None:
+                parameters = {name: parts[at] for at, name in path.variables}
+                if all(parameters.values()):
+                    if method not in path.methods:
+                        raise MethodNotAllowedError(path.methods)
+                    return path.methods[method], parameters
         raise NotFoundError("there is no such path; see /openapi.json for those there are")
 
     def has(self, raw_path: str) -> bool:
@@ -57,42 +77,40 @@ class RouteTable:
         return True
 
     def _add(self, route: Route) -> None:
-        shape = tuple(route.path.strip("/").split("/"))
-        shapes = self._by_shape.setdefault(len(shape), [])
-        for known, methods in shapes:
-            if known == shape:
-                if route.method in methods:
-                    detail = f"two routes are {route.method} {route.path}"
-                    raise ValueError(detail)
-                methods[route.method] = route
-                return
-        shapes.append((shape, {route.method: route}))
-        shapes.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
+        parts = route.path.strip("/").split("/")
+        variables = tuple([(at, one[1:-1]) for at, one in enumerate(parts) if one[:1] == "{"])
+        fixed = tuple([at for at, one in enumerate(parts) if one[:1] != "{"])
+        paths = self._shape(len(parts), fixed).paths
+        path = paths.setdefault(tuple([parts[at] for at in fixed]), _Path(variables))
+        if route.method in path.methods:
+            detail = f"two routes are {route.method} {route.path}"
+            raise ValueError(detail)
+        if path.variables != variables:
+            detail = f"{route.path} calls a variable otherwise than the same path does elsewhere"
+            raise ValueError(detail)
+        path.methods[route.method] = route
+
+    def _shape(self, length: int, fixed: tuple[int, ...]) -> _Shape:
+        """Return the shape, made if need be; the one with fewer variables is looked at first."""
+        shapes = self._by_length.setdefault(length, [])
+        for shape in shapes:
+            if shape.fixed == fixed:
+                return shape
+        shapes.append(_Shape(fixed))
+        shapes.sort(key=lambda shape: -len(shape.fixed))
+        return self._shape(length, fixed)
 
 
-def _parts(raw_path: str) -> tuple[str, ...]:
+def _parts(raw_path: str) -> list[str]:
     """Return the decoded segments; anything that is not plainly one path is no path of ours."""
-    if len(raw_path) > PATH_CHARACTERS_MAX:
-        return ()
-    parts = []
-    for raw in raw_path.removeprefix("/").split("/"):
+    if len(raw_path) > PATH_CHARACTERS_MAX or not raw_path.isprintable():
+        return []
+    parts = raw_path.removeprefix("/").split("/")
+    if "%" in raw_path:
         try:
-            part = unquote(raw, errors="strict")
+            parts = [unquote(part, errors="strict") for part in parts]
         except UnicodeDecodeError:
-            return ()
-        if "/" in part or part in {".", ".."} or not part.isprintable():
-            return ()
-        parts.append(part)
-    return tuple(parts)
-
-
-def _match(shape: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str] | None:
-    found: dict[str, str] = {}
-    for wanted, part in zip(shape, parts, strict=True):
-        if wanted.startswith("{"):
-            if not part:
-                return None
-            found[wanted[1:-1]] = part
-        elif wanted != part:
-            return None
-    return found
+            return []
+        if not all("/" not in part and part.isprintable() for part in parts):
+            return []
+    return [] if "." in parts or ".." in parts else parts

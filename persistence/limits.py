@@ -60,35 +60,39 @@ def check_writes(writes: Sequence[StreamWrite]) -> tuple[int, int]:
     rows = size = 0
     for write in writes:
         rows += len(write.drafts)
-        size += _check_drafts(write)
-    if len(writes) > 1 and len({write.stream for write in writes}) != len(writes):
-        message = "a stream is written twice in one submit"
-        raise ValueError(message)
-    if rows > 1 and len({draft.event_id for write in writes for draft in write.drafts}) != rows:
-        message = "an event id is used twice in one submit"
-        raise ValueError(message)
+        size += _check_drafts(write.drafts)
+    if rows > 1:
+        _check_once(writes, rows)
     if rows > PENDING_ROWS_MAX or size > PENDING_BYTES_MAX:
         message = f"{rows} rows of {size} bytes can never wait for one commit"
         raise ValueError(message)
     return rows, size
 
 
-def _check_drafts(write: StreamWrite) -> int:
-    if not 1 <= len(write.drafts) <= DRAFTS_PER_WRITE_MAX:
-        message = f"{len(write.drafts)} drafts: a write has 1 to {DRAFTS_PER_WRITE_MAX}"
+def _check_once(writes: Sequence[StreamWrite], rows: int) -> None:
+    if len({write.stream for write in writes}) != len(writes):
+        message = "a stream is written twice in one submit"
         raise ValueError(message)
-    return sum(map(_check_draft, write.drafts))
+    if len({draft.event_id for write in writes for draft in write.drafts}) != rows:
+        message = "an event id is used twice in one submit"
+        raise ValueError(message)
 
 
-def _check_draft(draft: Draft) -> int:
-    event_id, body, _, about, _ = draft
-    if not (_is_event_id(event_id) and (about is None or _is_event_id(about))):
-        message = f"an event id is {EVENT_ID_BYTES} bytes"
+def _check_drafts(drafts: tuple[Draft, ...]) -> int:
+    if not 1 <= len(drafts) <= DRAFTS_PER_WRITE_MAX:
+        message = f"{len(drafts)} drafts: a write has 1 to {DRAFTS_PER_WRITE_MAX}"
         raise ValueError(message)
-    if type(body) is not bytes or len(body) > BODY_BYTES_MAX:
-        message = f"a body is at most {BODY_BYTES_MAX} bytes"
-        raise ValueError(message)
-    return len(body)
+    size = 0
+    for draft in drafts:
+        body, about = draft.body, draft.about
+        if not (_is_event_id(draft.event_id) and (about is None or _is_event_id(about))):
+            message = f"an event id is {EVENT_ID_BYTES} bytes"
+            raise ValueError(message)
+        if type(body) is not bytes or len(body) > BODY_BYTES_MAX:
+            message = f"a body is at most {BODY_BYTES_MAX} bytes"
+            raise ValueError(message)
+        size += len(body)
+    return size
 
 
 def _is_event_id(value: object) -> bool:

@@ -35,9 +35,9 @@ class _Batch:
 
     __slots__ = ("answers", "version")
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, answers: "_Settled") -> None:
         self.version = version
-        self.answers: list[tuple[Envelope, Outcome | ParleyError]] = []
+        self.answers = answers
 
 
 class Actor:
@@ -77,7 +77,7 @@ class Actor:
         self._in_flight: deque[_Batch] = deque()
         self._on_drained: Callable[[], None] | None = None
         self._drafts: list[Event] = []
-        self._settled: list[tuple[Envelope, Outcome | ParleyError]] = []
+        self._settled: _Settled = []
 
     @property
     def idle(self) -> bool:
@@ -147,8 +147,12 @@ class Actor:
             return False
         if not payloads:
             self._nothing_happened(envelope.origin, now_ms)
+        last = len(payloads) - 1
         events = tuple(
-            self._happened(envelope, payloads, at, now_ms) for at in range(len(payloads))
+            [
+                self._happened(payload, envelope.origin, now_ms, keyed=number == last)
+                for number, payload in enumerate(payloads)
+            ]
         )
         seen = envelope.look(self._state) if envelope.look else None
         self._settled.append((envelope, Accepted(events, seen)))
@@ -171,15 +175,13 @@ class Actor:
         return True
 
     def _closed_keys(self, payloads: tuple[Payload, ...]) -> tuple[str, ...]:
-        subjects = {self._kind.subject(self._state, payload) for payload in payloads}
-        return tuple(name for name in subjects if self._log.keyring.opened(name) is None)
+        subject, state, opened = self._kind.subject, self._state, self._log.keyring.opened
+        names = [name for one in payloads if opened(name := subject(state, one)) is None]
+        return tuple(names)
 
-    def _happened(
-        self, envelope: Envelope, payloads: tuple[Payload, ...], at: int, now_ms: int
-    ) -> Event:
+    def _happened(self, payload: Payload, origin: Origin, now_ms: int, *, keyed: bool) -> Event:
         """Make one event and apply it. The command's key travels on its last event."""
-        payload, state, origin = payloads[at], self._state, envelope.origin
-        last = at == len(payloads) - 1
+        state = self._state
         event = Event(
             stream=self.stream,
             version=state.version + 1,
@@ -193,8 +195,8 @@ class Actor:
             subject=self._kind.subject(state, payload),
             data=encode(payload),
             payload=payload,
-            command_key=origin.command_key if last else None,
-            fingerprint=origin.fingerprint if last else None,
+            command_key=origin.command_key if keyed else None,
+            fingerprint=origin.fingerprint if keyed else None,
             traceparent=origin.traceparent,
             about=payload.about(),
         )
@@ -224,9 +226,10 @@ class Actor:
             except ParleyError as error:
                 self.end(error)
                 return
-            self._in_flight.append(_Batch(drafts[-1].version))
         settled, self._settled = self._settled, []
-        if self._in_flight:
+        if drafts:
+            self._in_flight.append(_Batch(drafts[-1].version, settled))
+        elif self._in_flight:
             self._in_flight[-1].answers += settled
         else:
             _tell(settled)

@@ -17,6 +17,7 @@ from engine.actor.kind import Kind
 from engine.actor.mailbox import MailboxStatistics
 from engine.actor.outcome import Envelope, Origin, Outcome
 from engine.actor.supervisor import Supervisor
+from engine.errand import Reply
 from engine.errors import ActorStoppedError, OutcomeUnknownError, ParleyError
 from engine.limits import (
     ASK_SECONDS,
@@ -108,22 +109,15 @@ class Registry:
             ParleyError: the refusal or failure.
             OutcomeUnknownError: no answer in time; the command may still be carried out.
         """
-        answered = trio.Event()
-        answers: list[Outcome | ParleyError] = []
-
-        def reply(outcome: Outcome | ParleyError) -> None:
-            answers.append(outcome)
-            answered.set()
-
-        self.tell(stream, Envelope(command, origin, reply, size, look))
-        with trio.move_on_after(ASK_SECONDS):
-            await answered.wait()
-        if not answers:
+        reply: Reply[Outcome | ParleyError] = Reply()
+        self.tell(stream, Envelope(command, origin, reply.give, size, look))
+        answer = await reply.within(ASK_SECONDS)
+        if answer is None:
             detail = "no answer in time; repeat with the same idempotency key to learn the outcome"
             raise OutcomeUnknownError(detail)
-        if isinstance(answers[0], ParleyError):
-            raise answers[0]
-        return answers[0]
+        if isinstance(answer, ParleyError):
+            raise answer
+        return answer
 
     def live(self) -> int:
         """Return how many actors are in memory."""

@@ -14,6 +14,7 @@ from engine.auth.commands import CreateKey, CreateWorkspace
 from engine.auth.events import KeyCreated, WorkspaceCreated
 from engine.auth.scopes import check_delegated
 from engine.bus.bus import Bus
+from engine.errand import in_task
 from engine.errors import (
     ForbiddenError,
     IdempotencyInProgressError,
@@ -266,6 +267,7 @@ class EphemeralKeys:
     ) -> EphemeralReceipt:
         name = "receipt:" + (origin.command_key or b"").hex()
         now_ms = self._now_ms()
+        await in_task()
         with store_failures():
             stored = await self._documents.get(name, now_ms=now_ms)
         if stored is not None:

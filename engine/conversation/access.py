@@ -4,7 +4,7 @@ An account may write as its own users, a user only as itself; a customer's key s
 conversations in which its subject or its account's users take part, and the rest does not exist.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from engine.conversation.events import Author
 from engine.conversation.state import ConversationState, Participant
@@ -12,8 +12,7 @@ from engine.errors import AuthorMismatchError, ForbiddenError, NotFoundError
 from engine.principal import ACCOUNT_PREFIX, Principal
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+class Viewer(msgspec.Struct, frozen=True):
     """The eyes somebody looks with."""
 
     staff: bool
@@ -21,7 +20,7 @@ class Viewer:
     """The account behind the key, if it was made for one."""
     contact_id: str | None = None
     """The customer behind the key: its subject as a contact."""
-    owned: frozenset[str] = field(default=frozenset())
+    owned: frozenset[str] = frozenset()
     """Contacts found to belong to the account although their messages do not say so."""
 
 
@@ -29,7 +28,10 @@ def takes_part(state: ConversationState, viewer: Viewer) -> bool:
     """Say whether the viewer, or a user of its account, takes part."""
     if viewer.staff:
         return True
-    return any(_is_viewers(participant, viewer) for participant in state.present())
+    for participant in state.participants.values():
+        if not participant.left and _is_viewers(participant, viewer):
+            return True
+    return False
 
 
 def is_own(state: ConversationState, contact_id: str | None, viewer: Viewer) -> bool:

@@ -1,24 +1,22 @@
 """What the actors of this feature may be asked."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from engine.conversation.access import Viewer
 from engine.conversation.events import Author, Flag, Priority, Status, Visibility
 
 
-@dataclass(frozen=True, slots=True)
-class ParentHeader:
+class ParentHeader(msgspec.Struct, frozen=True):
     """The message a reply answers, read by its id before the command is decided."""
 
     id: str
     note: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What every command about a conversation carries."""
 
     viewer: Viewer
@@ -28,8 +26,7 @@ class Command:
     """Refuse unless the resource, as this viewer sees it, is at this version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostMessage(Command):
+class PostMessage(Command, frozen=True, kw_only=True):
     """Write a message; make the conversation with it when the key may."""
 
     author: Author
@@ -44,8 +41,7 @@ class PostMessage(Command):
     """The external id of the conversation this message may make; ``None`` = it must exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """Fields to set; what is ``UNSET`` stays as it is."""
 
     status: Status | UnsetType = UNSET
@@ -57,41 +53,36 @@ class Changes:
     """Merged into what is there (RFC 7396): ``None`` removes a name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateConversation(Command):
+class CreateConversation(Command, frozen=True, kw_only=True):
     """Make a conversation without a message."""
 
     external_id: str | None
     requester: Author | None
     contact_id: str | None
-    changes: Changes = field(default_factory=Changes)
+    changes: Changes = msgspec.field(default_factory=Changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeConversation(Command):
+class ChangeConversation(Command, frozen=True, kw_only=True):
     """Set fields of a conversation."""
 
     changes: Changes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddParticipant(Command):
+class AddParticipant(Command, frozen=True, kw_only=True):
     """Let somebody take part."""
 
     participant: Author
     contact_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveParticipant(Command):
+class RemoveParticipant(Command, frozen=True, kw_only=True):
     """Let somebody take part no more."""
 
     participant: Author
     contact_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageHeader:
+class MessageHeader(msgspec.Struct, frozen=True):
     """A message to be changed, read by its id before the command is decided."""
 
     id: str
@@ -109,8 +100,7 @@ class MessageHeader:
     """The version the conversation had, at least, when this was read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditMessage(Command):
+class EditMessage(Command, frozen=True, kw_only=True):
     """Give a message another text, or note something with it."""
 
     target: MessageHeader
@@ -120,8 +110,7 @@ class EditMessage(Command):
     metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedactMessage(Command):
+class RedactMessage(Command, frozen=True, kw_only=True):
     """Withdraw what a message says."""
 
     target: MessageHeader
@@ -139,16 +128,14 @@ AnyCommand = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimUser:
+class ClaimUser(msgspec.Struct, frozen=True):
     """Say that an account's key writes as this customer."""
 
     external_id: str | None
     account_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdvanceMark:
+class AdvanceMark(msgspec.Struct, frozen=True):
     """Say that somebody has read a conversation up to a version."""
 
     reader: Author

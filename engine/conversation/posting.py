@@ -4,7 +4,7 @@ from msgspec import UNSET
 
 from engine.conversation.access import check_visible, not_found
 from engine.conversation.changing import check_room, opening
-from engine.conversation.commands import CreateConversation, PostMessage
+from engine.conversation.commands import CreateConversation, ParentHeader, PostMessage
 from engine.conversation.conflicts import check_expected, check_if_match
 from engine.conversation.events import (
     ConversationCreated,
@@ -19,15 +19,22 @@ from engine.feature import Payload
 
 def post(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
     """Return the events of a message; a customer's opens a closed conversation again."""
-    created = _created(state, command)
-    if not created:
+    first: tuple[Payload, ...] = ()
+    if not state.created:
+        first = _created(state, command)
+    else:
         check_visible(state, command.viewer)
+        if state.status == "closed":
+            first = _reopened(state, command)
     staff = command.viewer.staff
-    check_if_match(command.if_match, current=state.visible_version(staff=staff))
-    check_expected(state, command.expected_version, ("message",), staff=staff)
-    _check_parent(command)
+    if command.if_match is not None:
+        check_if_match(command.if_match, current=state.visible_version(staff=staff))
+    if command.expected_version is not None:
+        check_expected(state, command.expected_version, ("message",), staff=staff)
+    if command.parent is not None:
+        _check_parent(command.parent, command)
     check_room(state, command.author, command.contact_id)
-    return (*created, *_reopened(state, command), _message(state, command))
+    return (*first, _message(state, command))
 
 
 def create(state: ConversationState, command: CreateConversation) -> tuple[Payload, ...]:
@@ -57,8 +64,6 @@ def create(state: ConversationState, command: CreateConversation) -> tuple[Paylo
 
 
 def _created(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
-    if state.created:
-        return ()
     if command.create_as is None:
         raise not_found()
     requester = command.author if command.author.type == "user" else None
@@ -73,13 +78,13 @@ def _created(state: ConversationState, command: PostMessage) -> tuple[Payload, .
 
 
 def _reopened(state: ConversationState, command: PostMessage) -> tuple[Payload, ...]:
-    if state.status != "closed" or command.author.type != "user" or command.visibility == "note":
+    if command.author.type != "user" or command.visibility == "note":
         return ()
     return (ConversationReopened(state.name, state.external_id),)
 
 
-def _check_parent(command: PostMessage) -> None:
-    if command.parent and command.parent.note and command.visibility == "public":
+def _check_parent(parent: ParentHeader, command: PostMessage) -> None:
+    if parent.note and command.visibility == "public":
         detail = "a public message cannot answer a private note: customers would learn of it"
         raise BadParentError(detail)
 

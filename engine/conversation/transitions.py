@@ -47,6 +47,8 @@ AMONG_STAFF = (
     ConversationUpdated,
 )
 """How staff sorts its work is staff's."""
+OF_SOMEBODY = (MessageCreated, OfMessage, ParticipantAdded)
+"""What names the customer it is of, and says who may see it."""
 
 
 def decide(state: ConversationState, command: AnyCommand) -> tuple[Payload, ...]:
@@ -98,7 +100,7 @@ def subject(state: ConversationState, payload: Payload) -> str:
     A customer's text is the customer's; staff's text belongs to the requester it was written for;
     where there is none, the conversation itself is the subject.
     """
-    if isinstance(payload, MessageCreated | OfMessage | ParticipantAdded) and payload.contact_id:
+    if isinstance(payload, OF_SOMEBODY) and payload.contact_id:
         return payload.contact_id
     if isinstance(payload, ConversationCreated):
         return payload.requester_contact_id or state.name
@@ -109,7 +111,7 @@ def staff_only(payload: Payload) -> bool:
     """Say whether customers must never learn of the event."""
     if isinstance(payload, MessageUpdated) and "text" not in payload.changed:
         return True
-    if isinstance(payload, MessageCreated | OfMessage | ParticipantAdded):
+    if isinstance(payload, OF_SOMEBODY):
         return payload.visibility == "note"
     return isinstance(payload, AMONG_STAFF)
 
@@ -165,10 +167,11 @@ def _join(state: ConversationState, who: Author, contact_id: str | None, event: 
 
     Who comes back joined when it first did: an account that claimed it since sees no more by that.
     """
-    found = state.participants.setdefault(
-        seat(who, contact_id),
-        Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False),
-    )
+    name = seat(who, contact_id)
+    found = state.participants.get(name)
+    if found is None:
+        found = Participant(who, contact_id, account=None, joined_ms=event.time_ms, public=False)
+        state.participants[name] = found
     known = found.public and not found.left
     found.left = False
     found.public = known or event.visibility == PUBLIC

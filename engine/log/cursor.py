@@ -5,6 +5,7 @@ behind it later. ``parse`` accepts any of: version, ETag, event id, cursor, time
 """
 
 import base64
+import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from engine.errors import BadCursorError, BadPositionError
 PREFIX = "cur_"
 MAC_BYTES = 6
 POSITION_BYTES = 6
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 _ETAG = re.compile(r'"?([a-z2-7]{8})\.(\d{1,15})"?', re.ASCII)
 _VERSION = re.compile(r'"?(\d{1,15})"?', re.ASCII)
@@ -75,14 +78,15 @@ class CursorMaker:
 
     def __init__(self, key: bytes, epoch: str) -> None:
         """Sign with the environment's ``key``; new cursors carry ``epoch``."""
-        self._key = key
+        self._mac = crypto.keyed_mac(key, MAC_BYTES)
+        self._epoch = epoch.encode()
         self.epoch = epoch
 
     def make(self, position: int) -> str:
         """Return the cursor of a position (0 = before everything)."""
-        body = self.epoch.encode() + position.to_bytes(POSITION_BYTES, "big")
-        signed = body + crypto.mac(self._key, body, MAC_BYTES)
-        return PREFIX + base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+        body = self._epoch + position.to_bytes(POSITION_BYTES, "big")
+        signed = binascii.b2a_base64(body + self._mac(body), newline=False)
+        return PREFIX + signed.translate(_URL_SAFE, b"=").decode()
 
     def open(self, text: str) -> AtPosition:
         """Return what a cursor says.
@@ -92,9 +96,7 @@ class CursorMaker:
         """
         signed = _base64(text.removeprefix(PREFIX))
         body, mac = signed[:-MAC_BYTES], signed[-MAC_BYTES:]
-        if len(body) != 8 + POSITION_BYTES or not crypto.same(
-            mac, crypto.mac(self._key, body, MAC_BYTES)
-        ):
+        if len(body) != 8 + POSITION_BYTES or not crypto.same(mac, self._mac(body)):
             detail = "this cursor was not made here; take one from an event or a response"
             raise BadCursorError(detail)
         return AtPosition(int.from_bytes(body[8:], "big"), body[:8].decode())

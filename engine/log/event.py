@@ -19,16 +19,19 @@ class Event:
     ``data`` is its payload as JSON, encoded once. ``position`` is 0 until it is committed.
     ``about`` is the UUID of the earlier event it is about, if any; ``outdated`` says that a later
     one was about it, or about the same, when it was read.
-    ``frames`` holds the bytes built from it, one entry a wire format and audience.
+    ``frames`` holds the bytes built from it, one entry a wire format and audience; ``cursor`` its
+    cursor, empty until somebody has asked its log for it.
     """
 
     __slots__ = (
         "_payload",
+        "_suffix",
         "about",
         "actor",
         "catalogue",
         "causation_id",
         "command_key",
+        "cursor",
         "data",
         "fingerprint",
         "frames",
@@ -91,12 +94,14 @@ class Event:
         self.outdated = outdated
         self.catalogue = catalogue
         self.frames: dict[Any, bytes] = {}
+        self.cursor = ""
+        self._suffix = ""
         self._payload = payload
 
     @property
     def id(self) -> str:
         """Return the public id, ``evt_…``."""
-        return ids.type_id(ids.EVENT, self.uuid)
+        return f"{ids.EVENT}_{self._suffix or self._base32()}"
 
     @property
     def payload(self) -> Any:
@@ -121,7 +126,7 @@ class Event:
     def resource_id(self) -> str | None:
         """Return the id of the resource this event made, when it shares the event's UUID."""
         kind = type(self._payload) if self._payload else (self.catalogue or {})[self.type]
-        return ids.type_id(kind.resource, self.uuid) if kind.resource else None
+        return f"{kind.resource}_{self._suffix or self._base32()}" if kind.resource else None
 
     def seen_by(self, audience: str) -> bool:
         """Say whether ``audience`` may know that this event exists."""
@@ -130,3 +135,8 @@ class Event:
     def previous(self, audience: str) -> int:
         """Return the version of the previous event of the stream that ``audience`` may see."""
         return self.version - 1 if audience == STAFF else self.previous_public
+
+    def _base32(self) -> str:
+        """Return what its ids have in common: written once, said in every frame several times."""
+        self._suffix = ids.suffix(self.uuid)
+        return self._suffix

@@ -15,16 +15,20 @@ class SubjectKeyMissingError(Exception):
 class Keyring:
     """Subject → 32-byte key; made durably before the first event is sealed with it."""
 
-    def __init__(self, stored: SubjectKeys, *, wrapping_key: bytes) -> None:
+    def __init__(
+        self, stored: SubjectKeys, *, wrapping_key: bytes, remembered: int = SUBJECT_KEYS_REMEMBERED
+    ) -> None:
         """Read and write through ``stored``; keys lie there wrapped with ``wrapping_key``."""
         self._stored = stored
         self._wrapping_key = wrapping_key
+        self._remembered = remembered
         self._opened: OrderedDict[str, bytes] = OrderedDict()
 
     def opened(self, subject: str) -> bytes | None:
         """Return the key if it is in memory: a turn may use only these."""
         key = self._opened.get(subject)
-        if key is not None:
+        # The order of use costs as much as the look-up: it is kept only when it is soon needed.
+        if key is not None and len(self._opened) > self._remembered // 2:
             self._opened.move_to_end(subject)
         return key
 
@@ -60,6 +64,6 @@ class Keyring:
     def _remember(self, subject: str, wrapped: bytes) -> bytes:
         key = crypto.unseal(self._wrapping_key, wrapped, subject.encode())
         self._opened[subject] = key
-        while len(self._opened) > SUBJECT_KEYS_REMEMBERED:
+        while len(self._opened) > self._remembered:
             self._opened.popitem(last=False)
         return key

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
 
+import msgspec
+
+from engine.errand import in_task
 from engine.errors import OutcomeUnknownError, ParleyError, StorageError
 from engine.feature import Catalogue
 from engine.log import codec
@@ -19,7 +22,7 @@ from persistence.records import Appended, Draft, StoredRecord, Stream, StreamWri
 OnDone = Callable[[ParleyError | None], None]
 
 
-class EventWrite(NamedTuple):
+class EventWrite(msgspec.Struct, frozen=True):
     """Events for the end of one stream, already numbered after ``base``."""
 
     stream: Stream
@@ -58,19 +61,16 @@ class Log:
         Raises:
             StorageError: refused at once: too much is waiting, or a stream has moved on.
         """
+        try:
+            self._stored.submit(
+                [self._sealed(write) for write in writes], partial(_answer, writes, on_done)
+            )
+        except store_errors.StoreError as error:
+            raise _translated(error) from error
 
-        def answered(result: tuple[Appended, ...] | store_errors.StoreError) -> None:
-            if isinstance(result, store_errors.StoreError):
-                on_done(_translated(result))
-                return
-            for write, appended in zip(writes, result, strict=True):
-                # Here, not when the feed tells of it: a receipt leaves before that.
-                for back, event in enumerate(reversed(write.events)):
-                    event.position = appended.position - back
-            on_done(None)
-
-        with store_failures():
-            self._stored.submit([self._sealed(write) for write in writes], answered)
+    def is_writing(self, stream: Stream) -> bool:
+        """Say whether more of a stream is on its way to the disk (see ``EventLog.is_writing``)."""
+        return self._stored.is_writing(stream)
 
     async def read(
         self,
@@ -86,6 +86,7 @@ class Log:
         Raises:
             StorageError: the disk does not answer.
         """
+        await in_task()
         with store_failures():
             records = await self._stored.read(
                 stream, after=after, before=before, limit=limit, newest_first=newest_first
@@ -94,11 +95,13 @@ class Log:
 
     async def read_feed(self, *, after: int, limit: int = 256) -> list[Event]:
         """Return committed events of the environment behind a position, in order."""
+        await in_task()
         with store_failures():
             return await self._opened(await self._feed.read_feed(after=after, limit=limit))
 
     async def find(self, uuid: bytes) -> Event | None:
         """Return one committed event by the 16 bytes of its id."""
+        await in_task()
         with store_failures():
             record = await self._stored.find(uuid)
             return (await self._opened([record]))[0] if record else None
@@ -113,16 +116,19 @@ class Log:
             after: a position; only what lies behind it is returned.
             limit: of the page.
         """
+        await in_task()
         with store_failures():
             return await self._opened(await self._stored.about(uuids, after=after, limit=limit))
 
     async def head(self, stream: Stream) -> int:
         """Return the newest committed version of a stream; 0 if it has no events."""
+        await in_task()
         with store_failures():
             return await self._stored.head(stream)
 
     async def version_at(self, stream: Stream, position: int) -> int:
         """Return the version a stream had at a position of the environment."""
+        await in_task()
         with store_failures():
             return await self._stored.version_at(stream, position)
 
@@ -150,20 +156,23 @@ class Log:
         return await self._time_at(position) if position else 0
 
     async def _time_at(self, position: int) -> int:
+        await in_task()
         with store_failures():
             (record,) = await self._feed.read_feed(after=position - 1, limit=1)
         return codec.head_of(record).time_ms
 
     def cursor_of(self, event: Event) -> str:
-        """Return the cursor of a committed event."""
-        return self.cursors.make(event.position)
+        """Return the cursor of a committed event, made on first use."""
+        if not event.cursor:
+            event.cursor = self.cursors.make(event.position)
+        return event.cursor
 
     def _sealed(self, write: EventWrite) -> StreamWrite:
-        drafts = tuple(
+        drafts = [
             Draft(event.uuid, self._body(event), event, event.about, event.withdraws)
             for event in write.events
-        )
-        return StreamWrite(write.stream, write.base, drafts)
+        ]
+        return StreamWrite(write.stream, write.base, tuple(drafts))
 
     def _body(self, event: Event) -> bytes:
         key = self.keyring.opened(event.subject)
@@ -189,6 +198,23 @@ class Log:
             if record.withdrawn:
                 event.withdraw()
         return events
+
+
+def _answer(
+    writes: Sequence[EventWrite],
+    on_done: OnDone,
+    result: tuple[Appended, ...] | store_errors.StoreError,
+) -> None:
+    """Give the events their positions before anybody hears of them, and tell that they are safe."""
+    if isinstance(result, store_errors.StoreError):
+        on_done(_translated(result))
+        return
+    for write, appended in zip(writes, result, strict=True):
+        position = appended.position
+        for event in reversed(write.events):
+            event.position = position
+            position -= 1
+    on_done(None)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 A handler is ``(Caller, Request) -> Response | Streaming`` and knows no framework.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from engine.principal import Principal
 from gateway.http.idempotency import origin_of
 from gateway.http.query import Nothing
 from gateway.realtime.hub import Hub
-from gateway.streams.open_streams import OpenStreams
+from gateway.realtime.outlet import Outlet
+from gateway.realtime.switchboard import Switchboard
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
@@ -39,12 +40,11 @@ class Caller:
     principal: Principal
     environment: Environment
     credential: str = field(repr=False)
-    streams: OpenStreams = field(repr=False)
     hub: Hub = field(repr=False)
+    switchboard: Switchboard = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A request, decoded and checked against its route."""
 
     method: str
@@ -73,8 +73,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole answer."""
 
     status: int
@@ -83,21 +82,34 @@ class Response:
     content_type: str = JSON
 
 
-class Chunks(Protocol):
-    """The bytes of a stream; ``aclose`` lets go of what feeds it, and does not wait."""
+class StreamOutlet(Outlet, Protocol):
+    """The way of an open stream to its client."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return the iterator."""
+    chunked: bool
+    """Whether every frame must be a chunk of its own."""
 
-    async def aclose(self) -> None:
-        """End it."""
+    silent: bool
+    """Set to ``True`` by the stream; ``False`` as soon as anything was sent."""
+
+    def finish(self) -> None:
+        """End the answer when everything before it has been sent."""
+
+
+class OpenStream(Protocol):
+    """What feeds an answer without an end of its own."""
+
+    def open(self, outlet: StreamOutlet) -> None:
+        """Begin to feed."""
+
+    def lost(self) -> None:
+        """The client has left; harmless when it has not begun, or has ended before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
     """An answer without an end of its own: bytes as they come, until the client leaves."""
 
-    chunks: Chunks
+    stream: OpenStream
     content_type: str
     headers: tuple[tuple[str, str], ...] = ()
 

@@ -38,14 +38,14 @@ async def stream_events(caller: Caller, request: Request) -> Streaming:
     stream, version = await _stream(caller, query.conversation)
     wanted = request.headers.get("last-event-id") or query.last_event_id or query.since
     types = type_filter((query.types or "").split(",") if query.types else (), CATALOGUE)
-    chunks = EventStream(
+    feed = EventStream(
         caller,
         request.media_type,
         start=await _start(caller, stream, version, wanted),
         stream=stream,
         types=types,
     )
-    return Streaming(chunks, request.media_type, HEADERS)
+    return Streaming(feed, request.media_type, HEADERS)
 
 
 async def _stream(caller: Caller, conversation: str | None) -> tuple[Stream | None, int]:

@@ -1,17 +1,15 @@
-"""What operators and readers need beside the APIs: health, metrics, the contract, its pages."""
+"""What operators and readers need beside the APIs: health, metrics, the contract, problems."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 
 import msgspec
-from werkzeug.http import parse_etags
 
 from engine.engine import Engine
 from engine.errors import NotFoundError
 from gateway.api.contract import HTML, JSON, Api, Caller, Request, Response, Route
-from gateway.api_docs import files
-from gateway.http import accept, openapi, problem
+from gateway.http import openapi, problem
 from gateway.http.problem import HttpError
 from gateway.metrics import exposition
 
@@ -101,35 +99,6 @@ async def metrics(caller: Caller, request: Request) -> Response:  # noqa: ARG001
     return Response(HTTPStatus.OK, text, headers, content_type=exposition.CONTENT_TYPE)
 
 
-async def docs(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
-    """Return the page that shows the contract in a browser and lets it be tried."""
-    return await _file(request, files.INDEX)
-
-
-async def docs_file(engine: Engine, request: Request) -> Response:  # noqa: ARG001 - a handler
-    """Return a file that the page is made of."""
-    name = request.parameters["file"]
-    if name not in files.FILES:
-        raise NotFoundError("the documentation has no file of that name")
-    accept.choose(request.headers.get("accept"), (files.FILES[name],))
-    return await _file(request, name)
-
-
-async def _file(request: Request, name: str) -> Response:
-    found = await files.load(name)
-    headers = (
-        ("Cache-Control", "no-cache"),
-        ("Content-Security-Policy", files.CONTENT_SECURITY_POLICY),
-        ("ETag", found.etag),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Content-Type-Options", "nosniff"),
-    )
-    known = parse_etags(request.headers.get("if-none-match"))
-    if known.contains_weak(found.etag.strip('"')):
-        return Response(HTTPStatus.NOT_MODIFIED, b"", headers, content_type=found.media_type)
-    return Response(HTTPStatus.OK, found.content, headers, content_type=found.media_type)
-
-
 API = Api(
     name="operations",
     summary="Health, metrics, the contract, and what each problem means.",
@@ -171,27 +140,6 @@ API = Api(
             public=True,
             response=Document,
             produces=(JSON,),
-        ),
-        Route(
-            method="GET",
-            path="/docs",
-            name="docs",
-            summary="This contract, in a browser",
-            handler=docs,
-            public=True,
-            response=str,
-            produces=(HTML,),
-        ),
-        Route(
-            method="GET",
-            path="/docs/{file}",
-            name="docs_file",
-            summary="A file of that page",
-            handler=docs_file,
-            public=True,
-            response=str,
-            errors=("not_found",),
-            produces=(files.JAVASCRIPT, files.CSS),
         ),
         Route(
             method="GET",

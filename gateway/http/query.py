@@ -25,6 +25,8 @@ def decode(text: str, kind: type[T]) -> T:
         HttpError: ``bad_parameter``: unknown, repeated, of a wrong type, or a credential.
     """
     found: dict[str, str] = {}
+    if not text:
+        return _converted(found, kind)
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict")
     except (ValueError, UnicodeDecodeError) as error:
@@ -39,8 +41,12 @@ def decode(text: str, kind: type[T]) -> T:
         if "\0" in value:
             raise _bad(name, "NUL is not allowed")
         found[name] = value
+    return _converted({n: v for n, v in found.items() if v}, kind)
+
+
+def _converted(found: dict[str, str], kind: type[T]) -> T:
     try:
-        return msgspec.convert({n: v for n, v in found.items() if v}, kind, strict=False)
+        return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise _bad(place.rstrip("`"), text) from error

@@ -8,8 +8,7 @@ from gateway.metrics.commits import CommitTally
 from gateway.metrics.connections import OpenConnections
 from gateway.metrics.loop import LoopLag
 from gateway.metrics.requests import RequestTally
-from gateway.realtime.hub import Hubs
-from gateway.streams.open_streams import OpenStreams
+from gateway.realtime.switchboard import Switchboard
 
 
 def nothing_known() -> Mapping[str, int]:
@@ -23,8 +22,7 @@ class Sources:
 
     version: str
     engine: Engine
-    hubs: Hubs
-    streams: OpenStreams
+    switchboard: Switchboard
     requests: RequestTally = field(default_factory=RequestTally)
     commits: CommitTally = field(default_factory=CommitTally)
     connections: OpenConnections = field(default_factory=OpenConnections)

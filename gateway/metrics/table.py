@@ -11,6 +11,7 @@ from typing import Literal
 from gateway.metrics.buckets import COMMIT_RECORDS, COMMIT_SECONDS, LAG_SECONDS, REQUEST_SECONDS
 from gateway.metrics.distribution import Distribution
 from gateway.metrics.reading import EnvironmentFigures, Reading
+from gateway.realtime.switchboard import Sessions
 
 Kind = Literal["counter", "gauge", "histogram"]
 Values = Iterable[tuple[tuple[str, ...], float]]
@@ -42,6 +43,10 @@ class Histogram(Metric):
 
     buckets: tuple[float, ...]
     read: Callable[[Reading], Distributions]
+
+
+def _sorted(sessions: Sessions) -> Values:
+    return [((name,), count) for name, count in sorted(sessions.counts.items())]
 
 
 def _connections(reading: Reading) -> Values:
@@ -115,9 +120,7 @@ _HTTP: tuple[Metric, ...] = (
         unit="connections",
         help="Open WebSockets.",
         labels=("subprotocol",),
-        read=lambda reading: [
-            ((name,), count) for name, count in sorted(reading.sources.hubs.sockets.items())
-        ],
+        read=lambda reading: _sorted(reading.sources.switchboard.sessions),
     ),
     ReadMetric(
         name="parley_streams",
@@ -125,9 +128,7 @@ _HTTP: tuple[Metric, ...] = (
         unit="answers",
         help="Open SSE and NDJSON answers.",
         labels=("media_type",),
-        read=lambda reading: [
-            ((name,), count) for name, count in sorted(reading.sources.streams.counts.items())
-        ],
+        read=lambda reading: _sorted(reading.sources.switchboard.streams),
     ),
 )
 

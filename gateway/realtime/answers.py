@@ -7,13 +7,15 @@ from gateway.api.contract import Response
 from gateway.http import problem, trace
 from gateway.realtime import protocol
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.outbound import Outbound
+from gateway.realtime.outlet import Outlet
 
 
 class Answers:
     """Writes answers in the connection's dialect."""
 
-    def __init__(self, outbound: Outbound, dialect: Dialect) -> None:
+    __slots__ = ("_dialect", "_outbound")
+
+    def __init__(self, outbound: Outlet, dialect: Dialect) -> None:
         """Write to ``outbound`` in the words of ``dialect``."""
         self._outbound = outbound
         self._dialect = dialect

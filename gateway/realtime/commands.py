@@ -1,78 +1,91 @@
 """What the frames of an authenticated connection do (shell)."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
-
-import trio
 
 from engine.actor.outcome import Accepted, Origin, Outcome
 from engine.conversation.access import HiddenError
 from engine.conversation.events import Visibility
-from engine.conversation.service import Posted, stream_of
-from engine.environment import CATALOGUE
-from engine.errors import BadPositionError, ParleyError, WrongTypeError
-from engine.events.filters import TypeFilter, type_filter
-from engine.events.service import Start
-from engine.log.cursor import AtVersion, Position
+from engine.conversation.service import Posted
+from engine.errors import ParleyError
+from engine.events.filters import TypeFilter
 from gateway.api.contract import Caller
 from gateway.api.conversation.posting import messages_path, new_message, with_missed
 from gateway.dispatch import Dispatcher
 from gateway.http import idempotency
-from gateway.limits import SETTLE_SECONDS, UNACKED_COMMANDS_MAX
+from gateway.limits import UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.losing_access import PARTICIPANTS_CHANGED
-from gateway.realtime.outbound import Outbound
+from gateway.realtime.following import Following
+from gateway.realtime.forms import websocket_form
+from gateway.realtime.line import Line
 from gateway.realtime.roll import Seat
 from gateway.realtime.signalling import advance_mark, seat_of
 from gateway.realtime.signals import Signal
-from gateway.realtime.subscriptions import Subscriptions
-from persistence.records import Stream
+from gateway.realtime.switchboard import Switchboard
+
+LOG = logging.getLogger("parley.realtime")
+
+EVERYTHING = TypeFilter()
 
 
 class Commands:
     """Carries out the frames of one caller. Commands of one socket are carried out in order."""
 
-    def __init__(
+    __slots__ = (
+        "_answers",
+        "_caller",
+        "_dialect",
+        "_dispatcher",
+        "_ended",
+        "_errands",
+        "_following",
+        "_hub",
+        "_line",
+        "_room_again",
+        "_traceparent",
+        "_when_settled",
+        "unacked",
+    )
+
+    def __init__(  # noqa: PLR0913 - what they connect, by name
         self,
         caller: Caller,
         dispatcher: Dispatcher,
         dialect: Dialect,
         *,
-        outbound: Outbound,
-        nursery: trio.Nursery,
+        line: Line,
+        switchboard: Switchboard,
+        room_again: Callable[[], None],
         traceparent: str | None,
     ) -> None:
-        """Work for ``caller``; what must wait runs in ``nursery``."""
-        environment, audience = caller.environment, caller.principal.audience
+        """Work for ``caller``; ``room_again`` is called when they are not ``full`` any more.
+
+        ``unacked`` counts the commands under way that were not answered yet.
+        """
         self._caller = caller
         self._dispatcher = dispatcher
         self._dialect = dialect
         self._hub = caller.hub
-        self._outbound = outbound
-        self._answers = Answers(outbound, dialect)
-        self._nursery = nursery
+        self._line = line
+        self._answers = Answers(line, dialect)
+        self._errands = switchboard.errands
+        self._room_again = room_again
         self._traceparent = traceparent
         self._ended = False
-        self._unacked = trio.Semaphore(UNACKED_COMMANDS_MAX)
-        self._subscriptions = Subscriptions(
+        self._when_settled: Callable[[], None] | None = None
+        self.unacked = 0
+        self._following = Following(
             caller,
-            outbound,
+            line,
+            switchboard=switchboard,
+            form=websocket_form(dialect, framed=line.framed),
             member=self,
-            frame=lambda event: dialect.event(environment.log, event, audience),
-            lost=self._lost,
+            answers=self._answers,
         )
-        self._on: dict[type[Any], Callable[[Any], Awaitable[None]]] = {
-            protocol.Subscribe: self._subscribe,
-            protocol.Unsubscribe: self._unsubscribe,
-            protocol.MessageCreate: self._message_create,
-            protocol.Typing: self._typing,
-            protocol.Presence: self._presence,
-            protocol.Read: self._read,
-            protocol.Call: self._call,
-        }
 
     async def carry_out(self, frame: protocol.AnyFrame) -> None:
         """Do what ``frame`` asks; what is refused at once is raised.
@@ -80,7 +93,20 @@ class Commands:
         Raises:
             ParleyError: the refusal, for the session to answer.
         """
-        await self._on[type(frame)](frame)
+        await _CARRIED_OUT_BY[type(frame)](self, frame)
+
+    @property
+    def full(self) -> bool:
+        """Say whether as many commands are under way as may be."""
+        return self.unacked >= UNACKED_COMMANDS_MAX
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once every command under way is answered."""
+        self._when_settled = call
+
+    def lagging(self) -> list[tuple[str | None, int]]:
+        """Return what this socket follows and is behind in, each with its place."""
+        return self._following.lagging()
 
     @property
     def staff(self) -> bool:
@@ -92,109 +118,20 @@ class Commands:
 
         A customer that lags may have been removed meanwhile, so it hears none until it is live.
         """
-        if self.staff or self._subscriptions.is_live(stream_of(signal.conversation)):
-            self._outbound.offer(signal.frame(self._dialect))
-
-    async def settle(self) -> None:
-        """Wait until every command under way is answered, at most ``SETTLE_SECONDS``."""
-        with trio.move_on_after(SETTLE_SECONDS):  # noqa: ASYNC912 - there are some to wait for
-            for _ in range(UNACKED_COMMANDS_MAX):
-                await self._unacked.acquire()
+        if self.staff or self._following.is_live(signal.conversation):
+            self._line.offer(signal.frame(self._dialect))
 
     def end(self) -> None:
         """Let every subscription go, type no longer, and begin to be absent."""
         self._ended = True
-        self._subscriptions.clear()
+        self._following.end()
         self._hub.close(self)
 
     async def _subscribe(self, frame: protocol.Subscribe) -> None:
-        if (frame.conversation is None) == (frame.events is None):
-            detail = "subscribe to a conversation, or to events"
-            raise WrongTypeError(detail)
-        if frame.conversation is not None:
-            await self._subscribe_conversation(frame, frame.conversation)
-        else:
-            await self._subscribe_events(frame)
-
-    async def _subscribe_conversation(self, frame: protocol.Subscribe, name: str) -> None:
-        caller = self._caller
-        caller.principal.require(("conversation:read",))
-        environment = caller.environment
-        seen = await environment.conversations.see(caller.principal, name)
-        stream = stream_of(seen.id)
-        start = await self._start(frame, stream, seen.version)
-        if start.reset:
-            self._reset(frame, seen.id)
-            return
-        # Never ahead of what was seen: a removal in between would be passed over.
-        after = start.after if self.staff else min(start.after, seen.version)
-        # Added first, since it may be one too many; its first event still comes behind the answer.
-        self._subscriptions.add(stream, after=after, types=TypeFilter())
-        self._answers.answer(
-            "ok",
-            frame.ref,
-            conversation=seen.id,
-            conversation_external_id=seen.external_id,
-            version=seen.version,
-            epoch=environment.log.epoch,
-        )
-
-    async def _subscribe_events(self, frame: protocol.Subscribe) -> None:
-        caller = self._caller
-        caller.principal.require(("events:read",))
-        caller.principal.require_staff("follow the events of everybody")
-        types = type_filter(frame.events or (), CATALOGUE)
-        start = await self._start(frame, None)
-        if start.reset:
-            self._reset(frame, None)
-            return
-        log = caller.environment.log
-        self._subscriptions.add(None, after=start.after, types=types)
-        self._answers.answer("ok", frame.ref, cursor=log.cursors.make(start.after), epoch=log.epoch)
+        await self._following.subscribe(frame)
 
     async def _unsubscribe(self, frame: protocol.Unsubscribe) -> None:
-        of_events = frame.events is not None and frame.events is not False
-        if (frame.conversation is None) != of_events:
-            detail = "unsubscribe from a conversation, or from events"
-            raise WrongTypeError(detail)
-        if frame.conversation is None:
-            self._subscriptions.remove(None)
-            self._answers.answer("ok", frame.ref)
-            return
-        caller = self._caller
-        conversation_id, _ = caller.environment.conversations.resolve(
-            caller.principal, frame.conversation
-        )
-        self._subscriptions.remove(stream_of(conversation_id))
-        self._answers.answer("ok", frame.ref, conversation=conversation_id)
-
-    def _lost(self, stream: Stream, version: int) -> None:
-        """Tell that a subscription is over: who still takes part subscribes again."""
-        self._answers.answer(
-            "unsubscribed",
-            None,
-            conversation=stream.name,
-            reason=PARTICIPANTS_CHANGED,
-            version=version,
-        )
-
-    async def _start(
-        self, frame: protocol.Subscribe, stream: Stream | None, version: int = 0
-    ) -> Start:
-        environment = self._caller.environment
-        positions = environment.positions
-        if frame.after is None:
-            return await positions.head(stream) if stream else Start(environment.log.committed())
-        if isinstance(frame.after, str):
-            position: Position = positions.parse(frame.after)
-        elif isinstance(frame.after, float) or frame.after < 0:
-            raise BadPositionError("a version is a whole number, 0 or more")
-        else:
-            position = AtVersion(frame.after, frame.epoch)
-        if stream is None:
-            return await positions.in_feed(position)
-        audience = self._caller.principal.audience
-        return await positions.in_stream(stream, position, head=version, audience=audience)
+        self._following.unsubscribe(frame)
 
     async def _message_create(self, frame: protocol.MessageCreate) -> None:
         caller = self._caller
@@ -209,38 +146,59 @@ class Commands:
             body=frame.message,
             traceparent=self._traceparent,
         )
-        await self._unacked.acquire()
 
         def reply(outcome: Outcome | ParleyError) -> None:
-            self._answer_outcome(_Writing(frame, conversation_id, origin), outcome)
+            if isinstance(outcome, Accepted):  # at hand; the rest must be read again
+                self._posted(frame.ref, Posted(outcome.events[-1], replayed=False))
+                self._acked()
+            else:
+                writing = _Writing(frame, conversation_id, origin)
+                self._later(self._answer_later(writing, outcome), frame.ref)
 
+        self.unacked += 1
         try:
             await conversations.tell(
                 caller.principal, frame.conversation, new_message(frame.message), origin, reply
             )
         except BaseException:
-            self._unacked.release()
+            self.unacked -= 1
             raise
 
-    def _answer_outcome(self, writing: "_Writing", outcome: Outcome | ParleyError) -> None:
-        """Answer at once what is at hand; what must be read again is answered by a task."""
-        if isinstance(outcome, Accepted):
-            self._posted(writing.frame.ref, Posted(outcome.events[-1], replayed=False))
-            self._unacked.release()
-        elif self._ended:
-            self._unacked.release()
-        else:
-            self._nursery.start_soon(self._answer_later, writing, outcome)
-
     async def _answer_later(self, writing: "_Writing", outcome: Outcome | ParleyError) -> None:
-        try:
-            posted = await self._receipt(writing, outcome)
-        except ParleyError as error:
-            self._answers.refuse(writing.frame.ref, error)
-        else:
-            self._posted(writing.frame.ref, posted)
-        finally:
-            self._unacked.release()
+        self._posted(writing.frame.ref, await self._receipt(writing, outcome))
+
+    def _later(
+        self,
+        errand: Coroutine[Any, Any, None],
+        ref: protocol.Ref,
+        *,
+        instance: str | None = None,
+    ) -> None:
+        """Carry out the rest of a command that counts as under way, beside those behind it."""
+
+        def done(result: None, error: Exception | None) -> None:
+            del result
+            if isinstance(error, ParleyError):
+                self._refuse(ref, error, instance=instance)
+            elif error is not None:
+                LOG.error("a command failed", exc_info=error)
+                failure = ParleyError("something failed on our side; it was logged")
+                self._refuse(ref, failure, instance=instance)
+            self._acked()
+
+        self._errands.begin(errand, done)
+
+    def _refuse(self, ref: protocol.Ref, error: ParleyError, *, instance: str | None) -> None:
+        if not self._ended:
+            self._answers.refuse(ref, error, instance=instance)
+
+    def _acked(self) -> None:
+        """Count a command as answered; whoever waited for that goes on."""
+        self.unacked -= 1
+        if self._when_settled is not None and not self.unacked:
+            self._when_settled()
+        elif self.unacked == UNACKED_COMMANDS_MAX - 1 and not self._ended:
+            self._room_again()
 
     async def _receipt(self, writing: "_Writing", outcome: Outcome | ParleyError) -> Posted:
         """Return the receipt of a message, or raise its refusal with what was missed."""
@@ -297,28 +255,22 @@ class Commands:
             frame.conversation,
             frame.author,
             visibility=visibility,
-            visible=self._subscriptions.is_live(stream_of(conversation_id)),
+            visible=self._following.is_live(conversation_id),
         )
 
     async def _read(self, frame: protocol.Read) -> None:
         self._caller.principal.require(("conversation:write",))
-        await self._unacked.acquire()
-        self._nursery.start_soon(self._marked, frame)
+        self.unacked += 1
+        self._later(self._marked(frame), frame.ref)
 
     async def _marked(self, frame: protocol.Read) -> None:
         """Answer when the mark is on disk."""
-        try:
-            mark = await advance_mark(
-                self._caller, frame.conversation, frame.version, frame.author, sender=self
-            )
-        except ParleyError as error:
-            self._answers.refuse(frame.ref, error)
-        else:
-            self._answers.answer(
-                "ok", frame.ref, conversation=mark.conversation_id, version=mark.version
-            )
-        finally:
-            self._unacked.release()
+        mark = await advance_mark(
+            self._caller, frame.conversation, frame.version, frame.author, sender=self
+        )
+        self._answers.answer(
+            "ok", frame.ref, conversation=mark.conversation_id, version=mark.version
+        )
 
     def _agree(self, frame: protocol.Typing | protocol.Presence) -> None:
         """Answer a signal if its sender wants to know; typing is said too often to be answered."""
@@ -326,28 +278,27 @@ class Commands:
             self._answers.answer("ok", frame.ref)
 
     async def _call(self, frame: protocol.Call) -> None:
-        await self._unacked.acquire()
-        self._nursery.start_soon(self._called, frame)
+        self.unacked += 1
+        instance = frame.path.partition("?")[0]
+        self._later(self._called(frame), frame.ref, instance=instance)
 
     async def _called(self, frame: protocol.Call) -> None:
-        try:
-            body = self._dialect.body_json(bytes(frame.body))
-            answer = await self._dispatcher.call(
-                self._caller, frame.method, frame.path, body, self._traceparent
-            )
-        except ParleyError as error:
-            self._answers.refuse(frame.ref, error, instance=frame.path.partition("?")[0])
-        else:
-            self._answers.pass_on(frame.ref, answer)
-        finally:
-            self._unacked.release()
-
-    def _reset(self, frame: protocol.Subscribe, conversation_id: str | None) -> None:
-        """The position was of a log that is gone: say so, and where history begins now."""
-        epoch = self._caller.environment.log.epoch
-        self._answers.answer(
-            "reset", frame.ref, conversation=conversation_id, earliest=0, epoch=epoch
+        body = self._dialect.body_json(bytes(frame.body))
+        answer = await self._dispatcher.call(
+            self._caller, frame.method, frame.path, body, self._traceparent
         )
+        self._answers.pass_on(frame.ref, answer)
+
+
+_CARRIED_OUT_BY: dict[type[Any], Callable[[Commands, Any], Awaitable[None]]] = {
+    protocol.Subscribe: Commands._subscribe,  # noqa: SLF001 - its own table
+    protocol.Unsubscribe: Commands._unsubscribe,  # noqa: SLF001
+    protocol.MessageCreate: Commands._message_create,  # noqa: SLF001
+    protocol.Typing: Commands._typing,  # noqa: SLF001
+    protocol.Presence: Commands._presence,  # noqa: SLF001
+    protocol.Read: Commands._read,  # noqa: SLF001
+    protocol.Call: Commands._call,  # noqa: SLF001
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,49 @@
 """The bytes of an event, built once per wire format and audience and shared by every recipient."""
 
-from typing import Any
-
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.events.envelope import conversation_of, render
 from engine.log.event import Event
 from engine.log.log import Log
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class EventFrame(msgspec.Struct, frozen=True, tag_field="op", tag="event"):
+    """The ``event`` frame of a dialogue."""
+
+    conversation: str | None
+    version: int
+    epoch: str
+    event: msgspec.Raw
+
+
+class Receipt(msgspec.Struct, frozen=True, tag_field="op", tag="ok"):
+    """The ``ok`` frame of a message that is on disk; ``ref`` is the client's, if it gave one."""
+
+    ref: int | str | UnsetType
+    id: str | None
+    conversation: str
+    version: int
+    epoch: str
+    cursor: str
+    event_id: str
+    replayed: bool
+
+
+def receipt(log: Log, ref: int | str | None, event: Event, *, replayed: bool) -> Receipt:
+    """Return the answer to the message that ``event`` has made."""
+    return Receipt(
+        UNSET if ref is None else ref,
+        event.resource_id,
+        event.stream.name,
+        event.version,
+        log.epoch,
+        log.cursor_of(event),
+        event.id,
+        replayed,
+    )
 
 
 def event_json(log: Log, event: Event, audience: str) -> bytes:
@@ -46,8 +83,7 @@ def websocket_json(log: Log, event: Event, audience: str) -> bytes:
     key = ("websocket json", audience)
     frame = event.frames.get(key)
     if frame is None:
-        body = event_json(log, event, audience)
-        frame = msgspec.json.encode(_head(log, event))[:-1] + b',"event":' + body + b"}"
+        frame = _ENCODER.encode(_event_frame(log, event, event_json(log, event, audience)))
         event.frames[key] = frame
     return frame
 
@@ -58,15 +94,11 @@ def websocket_msgpack(log: Log, event: Event, audience: str) -> bytes:
     frame = event.frames.get(key)
     if frame is None:
         body = msgspec.json.decode(event_json(log, event, audience))
-        frame = msgspec.msgpack.encode(_head(log, event) | {"event": body})
+        packed = msgspec.msgpack.encode(body)
+        frame = msgspec.msgpack.encode(_event_frame(log, event, packed))
         event.frames[key] = frame
     return frame
 
 
-def _head(log: Log, event: Event) -> dict[str, Any]:
-    return {
-        "op": "event",
-        "conversation": conversation_of(event),
-        "version": event.version,
-        "epoch": log.epoch,
-    }
+def _event_frame(log: Log, event: Event, body: bytes) -> EventFrame:
+    return EventFrame(conversation_of(event), event.version, log.epoch, msgspec.Raw(body))

@@ -5,9 +5,8 @@ whatever ends by itself; while nobody types and nobody is about to leave, it wai
 """
 
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -182,8 +181,7 @@ class Hubs:
     """One hub per environment: two tenants' conversations never meet."""
 
     def __init__(self) -> None:
-        """Start empty; ``sockets`` counts the open ones by subprotocol."""
-        self.sockets: Counter[str] = Counter()
+        """Start empty."""
         self._hubs: dict[tuple[str, str], Hub] = {}
         self._busy: dict[Hub, None] = {}
         self._until = float("inf")
@@ -195,15 +193,6 @@ class Hubs:
         if hub is None:
             hub = self._hubs[workspace, environment] = Hub(self._wake)
         return hub
-
-    @contextmanager
-    def counting(self, subprotocol: str) -> Iterator[None]:
-        """Count one more open socket while the block runs."""
-        self.sockets[subprotocol] += 1
-        try:
-            yield
-        finally:
-            self.sockets[subprotocol] -= 1
 
     async def run(self) -> None:
         """Watch over what ends by itself in any hub, until cancelled."""

@@ -29,6 +29,7 @@ class Close(Enum):
     NO_AUTH = (4001, True)
     FORBIDDEN = (4003, False)
     TOO_SLOW = (4008, True)
+    RATE = (4029, True)
 
     @property
     def code(self) -> int:
@@ -39,6 +40,10 @@ class Close(Enum):
     def reconnect(self) -> bool:
         """Say whether the client should connect again by itself."""
         return self.value[1]
+
+
+RETRY_AFTER_S = 2.0
+"""When a client should connect again, unless it is told another moment."""
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_only=True):

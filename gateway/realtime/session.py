@@ -1,11 +1,12 @@
-"""One realtime connection: reads frames, asks the engine, pours what comes back (shell).
+"""One realtime connection: hears frames, asks the engine, answers (shell).
 
-The dialogue is ``protocol``'s, the words are a dialect's, the bytes go through ``Outbound``.
+The dialogue is ``protocol``'s, the words are a dialect's, the bytes go out over a ``Line``. It has
+no task: it is called when something comes, and what it asks for is carried as errands. The frames
+of one connection are carried out in order.
 """
 
 import logging
-
-import trio
+from collections import deque
 
 from engine import ids
 from engine.errors import ParleyError
@@ -17,123 +18,233 @@ from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.commands import Commands
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.outbound import ClientTooSlowError, Outbound
+from gateway.realtime.expiry import end_of
+from gateway.realtime.line import Line
 from gateway.realtime.protocol import Close, Phase
-from gateway.realtime.transport import PeerLeftError, Transport
-from gateway.streams.stream import end_of
+from gateway.realtime.switchboard import Switchboard
+from gateway.wheel import Timer
 
 LOG = logging.getLogger("parley.realtime")
 
-RESTART_RETRY_AFTER_S = 2
+Raw = bytes | str
+_Heard = tuple[Raw, protocol.AnyFrame | None]
+_NO_FRAME: _Heard = (b"", None)
 
 
 class Session:
     """The server's side of one dialogue."""
 
+    __slots__ = (
+        "_answers",
+        "_caller",
+        "_commands",
+        "_dialect",
+        "_dialogue",
+        "_dispatcher",
+        "_expiry",
+        "_frame",
+        "_going_on",
+        "_heard",
+        "_line",
+        "_paused",
+        "_stopping",
+        "_switchboard",
+        "_timer",
+        "_traceparent",
+        "_under_way",
+    )
+
     def __init__(
         self,
-        transport: Transport,
-        dispatcher: Dispatcher,
-        dialect: Dialect,
+        line: Line,
         *,
-        stopping: trio.Event,
+        dispatcher: Dispatcher,
+        switchboard: Switchboard,
+        dialect: Dialect,
         caller: Caller | None,
         traceparent: str | None = None,
     ) -> None:
-        """Speak over ``transport``; ``caller`` is known when the Authorization header named it."""
-        self._transport = transport
-        self._dialect = dialect
+        """Speak over ``line``; ``caller`` is known when the Authorization header named it."""
+        self._line = line
         self._dispatcher = dispatcher
-        self._stopping = stopping
+        self._switchboard = switchboard
+        self._dialect = dialect
         self._caller = caller
         self._traceparent = traceparent
         self._dialogue = protocol.Dialogue()
-        self._outbound = Outbound(heartbeat=dialect.encode("ping", {}))
-        self._answers = Answers(self._outbound, dialect)
+        self._answers = Answers(line, dialect)
         self._commands: Commands | None = None
-        self._reading = True
-        self._closing = (Close.NORMAL, "")
+        self._heard: deque[Raw] | None = None
+        self._frame = _NO_FRAME
+        self._under_way = False
+        self._going_on = False
+        self._paused = False
+        self._stopping = False
+        self._timer: Timer | None = None
+        self._expiry: Timer | None = None
 
-    async def run(self) -> None:
-        """Serve the connection until either side ends it; a failure ends this connection alone."""
-        try:
-            async with trio.open_nursery() as nursery:
-                try:
-                    await self._serve(nursery)
-                finally:
-                    # While the nursery is open: an answer that is still to come may start a task.
-                    self._let_go()
-        except Exception as error:
-            LOG.exception("a connection failed", exc_info=error)
-            await self._transport.close(Close.RESTART.code, "something failed on our side")
-
-    async def _serve(self, nursery: trio.Nursery) -> None:
-        nursery.start_soon(self._pour, nursery)
-        nursery.start_soon(self._end_at_stop)
+    def begin(self) -> None:
+        """Be open: say ``ready``, or wait for the peer to say who it is."""
+        self._switchboard.sessions.add(self, self._dialect.subprotocol)
         if self._caller is not None:
-            self._begin(self._caller, nursery, ref=None)
-        try:
-            if await self._authenticated(nursery):
-                await self._read(nursery)
-        except PeerLeftError:
-            nursery.cancel_scope.cancel()
+            self._begin(self._caller, ref=None)
+        else:
+            self._timer = self._switchboard.wheel.after(AUTH_SECONDS, self._end_unknown)
 
-    async def _authenticated(self, nursery: trio.Nursery) -> bool:
-        """Read until the peer has said who it is; ``False`` when it ended or took too long."""
-        with trio.move_on_after(AUTH_SECONDS) as deadline:  # noqa: ASYNC912 - NEW is the first phase
-            while self._dialogue.phase is Phase.NEW:
-                await self._handle(await self._transport.receive(), nursery)
-        if deadline.cancelled_caught:
-            self._end(Close.NO_AUTH, "no credential in time")
-        return self._dialogue.phase is Phase.READY
+    def hear(self, raw: Raw) -> None:
+        """Do what one message asks, or keep it until those before it are done."""
+        if self._dialogue.phase is Phase.ENDED or self._stopping:
+            return
+        if self._under_way or self._paused or self._heard is not None:
+            if self._heard is None:
+                self._heard = deque()
+            self._heard.append(raw)
+            self._line.pause()
+        else:
+            self._handle(raw)
 
-    async def _read(self, nursery: trio.Nursery) -> None:
-        while self._dialogue.phase is Phase.READY:
-            raw = await self._transport.receive()
-            if self._reading:
-                await self._handle(raw, nursery)
+    def lost(self) -> None:
+        """The connection has ended; harmless when it has been told before."""
+        self._dialogue.phase = Phase.ENDED
+        self._let_go()
+        self._switchboard.sessions.discard(self)
 
-    async def _handle(self, raw: bytes | str, nursery: trio.Nursery) -> None:
+    def stop(self, retry_after_s: float) -> None:
+        """Take no more frames, answer the commands that are under way, and say goodbye.
+
+        Args:
+            retry_after_s: when the client should connect again.
+        """
+        if self._stopping or self._dialogue.phase is Phase.ENDED:
+            return
+        self._stopping = True
+        if self._commands is not None and self._commands.unacked:
+            self._commands.when_settled(lambda: self._say_restart(retry_after_s))
+        else:
+            self._say_restart(retry_after_s)
+
+    def end_too_slow(self) -> None:
+        """Say that the client has not read for too long, with the versions it should resume at."""
+        lagging = self._commands.lagging() if self._commands is not None else []
+        reason = "too slow; resume after the last version you saw"
+        if lagging:
+            reason = f"too slow; resume after version {lagging[0][1]}"
+        self._end(Close.TOO_SLOW, reason)
+
+    def tell_lagging(self) -> None:
+        """Say, to a client that has stopped reading, how far each of its subscriptions is."""
+        if self._commands is None or self._dialogue.phase is not Phase.READY:
+            return
+        for conversation, version in self._commands.lagging():
+            self._answers.answer("lagging", None, conversation=conversation, version=version)
+
+    def fail(self) -> None:
+        """End because the log cannot be read for this client: it may go on from where it is."""
+        self._end(Close.RESTART, "the store does not answer; connect again")
+
+    def _handle(self, raw: Raw) -> None:
         """Do what one message asks; a refusal is an answer, with the ``ref`` of its frame."""
-        frame: protocol.AnyFrame | None = None
+        self._frame = (raw, None)
         try:
             frame = self._dialect.decode(raw)
+            self._frame = (raw, frame)
             self._dialogue.check(frame)
-            if isinstance(frame, protocol.Auth):
-                await self._auth(frame, nursery)
-            elif isinstance(frame, protocol.Ping):
-                self._answers.answer("pong", frame.ref)
-            elif self._commands is not None and not isinstance(frame, protocol.Pong):
-                await self._commands.carry_out(frame)
         except ParleyError as error:
-            self._answers.refuse(frame.ref if frame else self._dialect.ref_of(raw), error)
-            if protocol.is_bad_frame(error) and self._dialogue.spoiled():
-                self._end(Close.BAD_FRAMES, "too many bad frames")
+            self._refuse(error)
+            return
+        if isinstance(frame, protocol.Ping):
+            self._answers.answer("pong", frame.ref)
+        elif isinstance(frame, protocol.Auth):
+            self._under_way = True
+            self._switchboard.errands.begin(
+                self._dispatcher.caller_of(frame.token), self._authenticated
+            )
+        elif self._commands is not None and not isinstance(frame, protocol.Pong):
+            self._under_way = True
+            self._switchboard.errands.begin(self._commands.carry_out(frame), self._carried_out)
 
-    async def _auth(self, frame: protocol.Auth, nursery: trio.Nursery) -> None:
-        try:
-            self._caller = await self._dispatcher.caller_of(frame.token)
-        except ParleyError as error:
-            self._answers.refuse(frame.ref, error)
+    def _authenticated(self, caller: Caller | None, error: Exception | None) -> None:
+        self._under_way = False
+        if self._dialogue.phase is Phase.ENDED:
+            return
+        if isinstance(error, ParleyError):
+            self._answers.refuse(_ref_of(self._frame), error)
             self._end(Close.FORBIDDEN, "the credential was refused")
-        else:
-            self._begin(self._caller, nursery, ref=frame.ref)
+        elif error is not None:
+            self._failed(error)
+        elif caller is not None:
+            self._begin(caller, ref=_ref_of(self._frame))
+            self._go_on()
 
-    def _begin(self, caller: Caller, nursery: trio.Nursery, *, ref: protocol.Ref) -> None:
+    def _carried_out(self, result: None, error: Exception | None) -> None:
+        del result
+        self._under_way = False
+        if isinstance(error, ParleyError):
+            self._refuse(error)
+        elif error is not None:
+            self._failed(error)
+        if not self._under_way:
+            self._frame = _NO_FRAME  # nothing is kept for a connection that is idle
+        if self._heard is not None or self._paused:
+            self._go_on()
+        elif self._commands is not None and self._commands.full:
+            self._paused = True
+            self._line.pause()
+
+    def _go_on(self) -> None:
+        """Do what was heard meanwhile, as far as it goes; then read on."""
+        if self._going_on:
+            return  # called from inside of the loop below, which goes on by itself
+        self._going_on = True
+        while not self._under_way and self._dialogue.phase is Phase.READY:
+            if self._commands is not None and self._commands.full:
+                self._paused = True
+                self._line.pause()
+                break
+            if not self._heard:
+                self._paused = False
+                self._heard = None
+                self._line.resume()
+                break
+            self._handle(self._heard.popleft())
+        self._going_on = False
+
+    def _refuse(self, error: ParleyError) -> None:
+        raw, frame = self._frame
+        if self._dialogue.phase is Phase.ENDED:
+            return
+        self._answers.refuse(frame.ref if frame else self._dialect.ref_of(raw), error)
+        if protocol.is_bad_frame(error) and self._dialogue.spoiled():
+            self._end(Close.BAD_FRAMES, "too many bad frames")
+
+    def _failed(self, error: Exception) -> None:
+        """End this connection alone: something is wrong on our side."""
+        LOG.error("a connection failed", exc_info=error)
+        self._end(Close.RESTART, "something failed on our side")
+
+    def _begin(self, caller: Caller, *, ref: protocol.Ref) -> None:
         """Go from NEW to READY, and end when the key does."""
-        principal = caller.principal
+        principal, switchboard = caller.principal, self._switchboard
+        if not switchboard.sessions.enter(self, principal.key_id):
+            self._end(Close.RATE, "too many connections of this key")
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = switchboard.wheel.after(HEARTBEAT_SECONDS / 2, self._beat)
+        self._caller = caller
         self._dialogue.begin()
         self._commands = Commands(
             caller,
             self._dispatcher,
             self._dialect,
-            outbound=self._outbound,
-            nursery=nursery,
+            line=self._line,
+            switchboard=switchboard,
+            room_again=self._go_on,
             traceparent=self._traceparent,
         )
         expires = principal.expires_s
         if expires is not None:
-            nursery.start_soon(self._end_at_expiry, end_of(principal))
+            self._expiry = switchboard.wheel.at(end_of(principal), self._end_expired)
         self._answers.answer(
             "ready",
             ref,
@@ -146,17 +257,38 @@ class Session:
             expires_at=rfc3339_seconds(expires) if expires is not None else None,
         )
 
+    def _beat(self) -> None:
+        """Say that we are still here, after at most ``HEARTBEAT_SECONDS`` of silence."""
+        line = self._line
+        if line.silent:
+            line.offer(self._dialect.encode("ping", {}))
+        line.silent = True
+        self._timer = self._switchboard.wheel.after(HEARTBEAT_SECONDS / 2, self._beat)
+
+    def _end_unknown(self) -> None:
+        self._end(Close.NO_AUTH, "no credential in time")
+
+    def _end_expired(self) -> None:
+        self._end(Close.FORBIDDEN, "the key has expired")
+
+    def _say_restart(self, retry_after_s: float) -> None:
+        self._end(Close.RESTART, "the server is restarting", retry_after_s=retry_after_s)
+
     def _let_go(self) -> None:
+        for timer in (self._timer, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        self._heard = None
         if self._commands is not None:
             self._commands.end()
 
-    def _end(self, close: Close, reason: str) -> None:
+    def _end(
+        self, close: Close, reason: str, *, retry_after_s: float = protocol.RETRY_AFTER_S
+    ) -> None:
         """Say goodbye, and close when everything before it has been sent."""
         if self._dialogue.phase is Phase.ENDED:
             return
         self._dialogue.phase = Phase.ENDED
-        self._reading = False
-        self._closing = (close, reason)
         self._let_go()  # nothing that happens from now on is for this connection
         self._answers.answer(
             "bye",
@@ -164,34 +296,10 @@ class Session:
             code=close.code,
             reason=reason,
             reconnect=close.reconnect,
-            retry_after=RESTART_RETRY_AFTER_S if close.reconnect else None,
+            retry_after=retry_after_s if close.reconnect else None,
         )
-        self._outbound.finish()
+        self._line.close(close.code, reason)
 
-    async def _end_at_expiry(self, moment: float) -> None:
-        await trio.sleep_until(moment)
-        self._end(Close.FORBIDDEN, "the key has expired")
 
-    async def _end_at_stop(self) -> None:
-        """Take no more frames, answer the commands that are under way, and say goodbye."""
-        await self._stopping.wait()
-        self._reading = False
-        if self._commands is not None:
-            await self._commands.settle()
-        self._end(Close.RESTART, "the server is restarting")
-
-    async def _pour(self, nursery: trio.Nursery) -> None:
-        """Send until the end, then close and stop everything else of this connection."""
-        try:
-            await self._outbound.pour(self._transport.send)
-        except ClientTooSlowError:
-            self._dialogue.phase = Phase.ENDED
-            self._closing = (Close.TOO_SLOW, "too slow; resume after the last version you saw")
-        except ParleyError:
-            # The log could not be read for a client that lags: it may try again from where it is.
-            self._dialogue.phase = Phase.ENDED
-            self._closing = (Close.RESTART, "the store does not answer; connect again")
-        close, reason = self._closing
-        with trio.move_on_after(AUTH_SECONDS):
-            await self._transport.close(close.code, reason)
-        nursery.cancel_scope.cancel()
+def _ref_of(heard: _Heard) -> protocol.Ref:
+    return heard[1].ref if heard[1] is not None else None

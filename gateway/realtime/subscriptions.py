@@ -1,61 +1,59 @@
 """What one socket follows, and how it is let go again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from engine.bus.follower import Follower
 from engine.errors import OutOfRangeError
 from engine.events.filters import TypeFilter
-from engine.log.event import Event
 from gateway.api.contract import Caller
 from gateway.limits import SUBSCRIPTIONS_MAX
+from gateway.realtime.feeding import LogFeeder
+from gateway.realtime.forms import Form
 from gateway.realtime.hub import Member
-from gateway.realtime.losing_access import may_lose_access
-from gateway.realtime.outbound import Outbound
+from gateway.realtime.line import Line
+from gateway.realtime.rooms import Room, RoomName
+from gateway.realtime.subscription import Subscription
+from gateway.realtime.switchboard import Switchboard
 from persistence.records import Stream
 
-Framer = Callable[[Event], bytes]
 OnLost = Callable[[Stream, int], None]
 """Called with the conversation and the version behind which a customer must subscribe again."""
-
-
-class Sink:
-    """Takes the events of one subscription, until it is over."""
-
-    def __init__(self, take: Callable[[Event], bool]) -> None:
-        """Pass events on to ``take``."""
-        self._take = take
-        self.over = False
-
-    def __call__(self, event: Event) -> bool:
-        """Take an event, or say that there is no room; what comes when it is over is let go.
-
-        A follower that reads a page of the log when its subscription ends still hands it all on.
-        """
-        return True if self.over else self._take(event)
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One follower, and what takes its events."""
-
-    follower: Follower
-    sink: Sink
 
 
 class Subscriptions:
     """The subscriptions of one socket, at most ``SUBSCRIPTIONS_MAX``."""
 
+    __slots__ = (
+        "_audience",
+        "_errands",
+        "_feeder",
+        "_form",
+        "_hub",
+        "_kept",
+        "_line",
+        "_lost",
+        "_member",
+        "_rooms",
+    )
+
     def __init__(
-        self, caller: Caller, outbound: Outbound, *, member: Member, frame: Framer, lost: OnLost
+        self,
+        caller: Caller,
+        line: Line,
+        *,
+        switchboard: Switchboard,
+        form: Form,
+        member: Member,
+        lost: OnLost,
     ) -> None:
-        """Offer events that ``caller`` may see to ``outbound``, in the bytes ``frame`` makes."""
-        self._bus = caller.environment.bus
+        """Hand events that ``caller`` may see to ``line``, in the bytes of ``form``."""
+        self._rooms = switchboard.rooms_of(caller.environment)
         self._hub = caller.hub
         self._audience = caller.principal.audience
-        self._outbound = outbound
+        self._line = line
+        self._errands = switchboard.errands
+        self._feeder: LogFeeder | None = None
+        self._form = form
         self._member = member
-        self._frame = frame
         self._lost = lost
         self._kept: dict[Stream | None, Subscription] = {}
 
@@ -66,25 +64,56 @@ class Subscriptions:
         known to see the conversation still.
         """
         kept = self._kept.get(stream)
-        return kept is not None and kept.follower.live
+        return kept is not None and kept.live
 
-    def add(self, stream: Stream | None, *, after: int, types: TypeFilter) -> None:
-        """Follow behind ``after``; a second subscription to one thing replaces the first.
+    def lagging(self) -> list[tuple[str | None, int]]:
+        """Return the conversations that are not live, each with how far it was handed on."""
+        return [
+            (stream.name if stream else None, kept.place)
+            for stream, kept in self._kept.items()
+            if not kept.live
+        ]
+
+    def check_count(self, stream: Stream | None) -> None:
+        """Refuse one subscription too many.
 
         Raises:
-            OutOfRangeError: there are too many.
+            OutOfRangeError: there are ``SUBSCRIPTIONS_MAX`` to other things.
         """
         if len(self._kept) >= SUBSCRIPTIONS_MAX and stream not in self._kept:
             detail = f"one connection follows at most {SUBSCRIPTIONS_MAX} things"
             raise OutOfRangeError(detail)
+
+    def hold(self, stream: Stream | None, types: TypeFilter) -> Room:
+        """Return the room of what is to be followed; it misses nothing from now on."""
+        return self._rooms.hold(RoomName(stream, self._form, self._audience, types))
+
+    def release(self, room: Room) -> None:
+        """Let a room go that nothing came of."""
+        self._rooms.release(room)
+
+    def add(self, room: Room, *, after: int, head: int | None) -> None:
+        """Follow behind ``after``; a second subscription to one thing replaces the first.
+
+        Args:
+            room: held for it.
+            after: a place of the room.
+            head: the newest place, if it was looked at after the room was held.
+        """
+        stream = room.name.stream
         self._let_go(stream)
-        sink = Sink(self._taking(stream, types))
-        follower = self._follow(stream, sink, after)
-        self._kept[stream] = Subscription(follower, sink)
-        self._outbound.followers.append(follower)
-        self._outbound.wake()
+        subscription = Subscription(
+            rooms=self._rooms,
+            room=room,
+            outlet=self._line,
+            feeder=self,
+            after=after,
+            lost=self._is_lost,
+        )
+        self._kept[stream] = subscription
         if stream is not None:
             self._hub.join(stream.name, self._member)
+        subscription.begin(head=head)
 
     def remove(self, stream: Stream | None) -> None:
         """Follow it no longer; harmless when it was not followed."""
@@ -97,28 +126,18 @@ class Subscriptions:
         for stream in tuple(self._kept):
             self.remove(stream)
 
+    def feed(self, subscription: Subscription) -> None:
+        """Feed a subscription from the log: most sockets never need it."""
+        if self._feeder is None:
+            self._feeder = LogFeeder(self._line, self._errands)
+        self._feeder.feed(subscription)
+
     def _let_go(self, stream: Stream | None) -> None:
         kept = self._kept.pop(stream, None)
         if kept is not None:
-            kept.sink.over = True
-            self._bus.unfollow(kept.follower, stream)
-            self._outbound.followers.remove(kept.follower)
+            kept.end()
 
-    def _taking(self, stream: Stream | None, types: TypeFilter) -> Callable[[Event], bool]:
-        def take(event: Event) -> bool:
-            if not event.seen_by(self._audience):
-                return True
-            if types.matches(event) and not self._outbound.offer(self._frame(event)):
-                return False
-            if stream is not None and may_lose_access(event, self._audience):
-                self._let_go(stream)
-                self._hub.withdraw(stream.name, self._member)
-                self._lost(stream, event.version)
-            return True
-
-        return take
-
-    def _follow(self, stream: Stream | None, sink: Sink, after: int) -> Follower:
-        if stream is None:
-            return self._bus.follow_all(sink, after=after, wake=self._outbound.wake)
-        return self._bus.follow_stream(stream, sink, after=after, wake=self._outbound.wake)
+    def _is_lost(self, stream: Stream, version: int) -> None:
+        self._kept.pop(stream, None)
+        self._hub.withdraw(stream.name, self._member)
+        self._lost(stream, version)

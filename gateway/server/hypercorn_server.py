@@ -46,7 +46,7 @@ from gateway.metrics.connections import OpenConnections
 
 LOG = logging.getLogger("parley.server")
 
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Stream = trio.SocketStream | trio.SSLStream[Any]
 
 
 class HypercornServer:
@@ -56,7 +56,6 @@ class HypercornServer:
         self, app: App, settings: Settings, connections: OpenConnections | None = None
     ) -> None:
         """Serve ``app`` on the address in ``settings``; count ``connections``."""
-        self._beside = app.beside
         self._connections = connections or OpenConnections()
         self.config = _config(settings)
         self.app = wrap_app(app, self.config.wsgi_max_body_size, "asgi")
@@ -83,18 +82,21 @@ class HypercornServer:
             async with trio.open_nursery() as accepting:
                 serve = partial(
                     trio.serve_listeners,
-                    self._talk,
+                    self.talk,
                     self._with_tls(listeners),
                     handler_nursery=connections,
                 )
                 accepting.start_soon(serve)
-                accepting.start_soon(self._beside)
                 task_status.started(listeners[0].socket.getsockname()[1])
                 await stopping.wait()
                 accepting.cancel_scope.cancel()
-            await self.context.terminated.set()
-            self._end_by(trio.current_time() + SHUTDOWN_SECONDS)
+            await self.stop()
             connections.cancel_scope.deadline = self._ends_at
+
+    async def stop(self) -> None:
+        """Take no more requests, and give writes ``SHUTDOWN_SECONDS`` to end."""
+        await self.context.terminated.set()
+        self._end_by(trio.current_time() + SHUTDOWN_SECONDS)
 
     @contextmanager
     def write_deadline(self) -> Iterator[trio.CancelScope]:
@@ -107,7 +109,8 @@ class HypercornServer:
             finally:
                 self._writes.discard(scope)
 
-    async def _talk(self, stream: Stream) -> None:
+    async def talk(self, stream: Stream) -> None:
+        """Speak on one accepted connection until it ends."""
         connection = GuardedConnection(self, stream)
         self._connections.opened()
         try:

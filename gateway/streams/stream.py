@@ -1,63 +1,54 @@
-"""One open SSE or NDJSON answer (shell)."""
+"""One open SSE or NDJSON answer (shell): a subscription, and what surrounds it.
 
-import time
-from collections.abc import Callable
+It has no task: events reach it through a room, or from the log while it lags.
+"""
+
 from dataclasses import dataclass
 
 import msgspec
-import trio
 
-from engine.bus.follower import Follower
 from engine.errors import NotFoundError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
-from engine.log.event import Event
-from engine.log.log import Log
-from engine.principal import Principal
-from gateway.api.contract import NDJSON, SSE, Caller
-from gateway.limits import RETRY_MS
-from gateway.realtime.frames import ndjson_line, sse_event
-from gateway.realtime.losing_access import may_lose_access
-from gateway.realtime.outbound import Outbound
+from gateway.api.contract import NDJSON, SSE, Caller, StreamOutlet
+from gateway.limits import HEARTBEAT_SECONDS, RETRY_MS
+from gateway.realtime import forms
+from gateway.realtime.expiry import end_of
+from gateway.realtime.feeding import LogFeeder
+from gateway.realtime.forms import Form
+from gateway.realtime.rooms import RoomName
+from gateway.realtime.subscription import Subscription
+from gateway.wheel import Timer
 from persistence.records import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How events are written to one kind of stream."""
+    """How one kind of stream is written."""
 
-    frame: Callable[[Log, Event, str], bytes]
+    plain: Form
+    chunked: Form
     heartbeat: bytes
     opening: bytes
-    reset: Callable[[str], bytes]
-
-
-def _sse_reset(cursor: str) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (cursor.encode(), _reset(cursor))
-
-
-def _ndjson_reset(cursor: str) -> bytes:
-    return _reset(cursor) + b"\n"
-
-
-def _reset(cursor: str) -> bytes:
-    """Typed, never silence: the position was of a log that is gone; reading starts at its begin."""
-    return msgspec.json.encode({"type": "stream.reset", "earliest": cursor})
 
 
 FORMATS = {
-    SSE: Format(sse_event, b": still here\n\n", f"retry: {RETRY_MS}\n\n".encode(), _sse_reset),
-    NDJSON: Format(ndjson_line, b"\n", b"", _ndjson_reset),
+    SSE: Format(
+        forms.SSE_PLAIN,
+        forms.SSE_CHUNKED,
+        b": still here\n\n",
+        f"retry: {RETRY_MS}\n\n".encode(),
+    ),
+    NDJSON: Format(forms.NDJSON_PLAIN, forms.NDJSON_CHUNKED, b"\n", b""),
 }
 HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 
 
 class EventStream:
-    """The bytes of an open stream, until the client leaves or the key ends.
+    """What feeds an open answer, until the client leaves or the key ends.
 
     A customer's also ends behind an event after which it may not follow the conversation any
     longer; one that still may connects again, as it does after any other end.
-    Ending is always ``aclose``: the follower is let go whichever way the answer ends.
     """
 
     def __init__(
@@ -70,78 +61,116 @@ class EventStream:
         types: TypeFilter,
     ) -> None:
         """Follow one ``stream``, or the whole environment, from ``start`` on."""
-        form = FORMATS[media_type]
-        environment, principal = caller.environment, caller.principal
-        self._bus = environment.bus
-        self._streams = caller.streams
-        self._stream = stream
-        self._outbound = Outbound(heartbeat=form.heartbeat)
-        self._ends_at = end_of(principal)
         self._caller = caller
+        self._media_type = media_type
+        self._format = FORMATS[media_type]
+        self._start = start
+        self._stream = stream
+        self._types = types
+        self._outlet: StreamOutlet | None = None
+        self._subscription: Subscription | None = None
+        self._beat: Timer | None = None
+        self._expiry: Timer | None = None
         self._over = False
-        self._unseen = stream is not None and not principal.staff
-        log, audience = environment.log, principal.audience
 
-        def sink(event: Event) -> bool:
-            if self._over or not event.seen_by(audience):
-                return True
-            if types.matches(event) and not self._outbound.offer(form.frame(log, event, audience)):
-                return False
-            if stream is not None and may_lose_access(event, audience):
-                self._over = True
-                self._outbound.finish()
-            return True
+    def open(self, outlet: StreamOutlet) -> None:
+        """Begin to feed ``outlet``."""
+        self._outlet = outlet
+        switchboard, principal = self._caller.switchboard, self._caller.principal
+        switchboard.streams.add(self, self._media_type)
+        if not switchboard.streams.enter(self, principal.key_id):
+            self._end()
+            return
+        if self._format.opening:
+            self._say(self._format.opening)
+        if self._start.reset:
+            self._say(_reset(self._media_type, self._caller.environment.log.cursors.make(0)))
+        self._beat = switchboard.wheel.after(HEARTBEAT_SECONDS / 2, self._say_here)
+        if principal.expires_s is not None:
+            self._expiry = switchboard.wheel.at(end_of(principal), self._end)
+        subscription = self._subscribed(outlet)
+        if self._stream is not None and not principal.staff:
+            switchboard.errands.begin(self._look_again(self._stream), self._looked)
+        else:
+            subscription.begin()
 
-        if form.opening:
-            self._outbound.answer(form.opening)
-        if start.reset:
-            self._outbound.answer(form.reset(log.cursors.make(0)))
-        self._follower = self._follow(sink, start.after)
-        self._outbound.followers.append(self._follower)
-        self._streams.add(self._outbound, media_type)
+    def lost(self) -> None:
+        """The client has left, or the answer has ended; harmless when it was told before."""
+        if self._over:
+            return
+        self._over = True
+        for timer in (self._beat, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        if self._subscription is not None:
+            self._subscription.end()
+        self._caller.switchboard.streams.discard(self)
 
-    def __aiter__(self) -> "EventStream":
-        """Return itself: the stream can be read once."""
-        return self
+    def stop(self, retry_after_s: float) -> None:
+        """End as soon as what waits is sent; clients connect again."""
+        if self._outlet is not None and self._format.plain is forms.SSE_PLAIN:
+            self._say(f"retry: {round(retry_after_s * 1000)}\n\n".encode())
+        self._end()
 
-    async def __anext__(self) -> bytes:
-        """Return the next bytes; end when the key has expired."""
-        batch = None
-        if trio.current_time() < self._ends_at and await self._is_seen():
-            with trio.move_on_at(self._ends_at):
-                batch = await self._outbound.take()
-        if batch is None:
-            await self.aclose()
-            raise StopAsyncIteration
-        return b"".join(batch)
+    def _subscribed(self, outlet: StreamOutlet) -> Subscription:
+        caller, form = self._caller, self._format
+        rooms = caller.switchboard.rooms_of(caller.environment)
+        name = RoomName(
+            self._stream,
+            form.chunked if outlet.chunked else form.plain,
+            caller.principal.audience,
+            self._types,
+        )
+        self._subscription = Subscription(
+            rooms=rooms,
+            room=rooms.hold(name),
+            outlet=outlet,
+            feeder=LogFeeder(outlet, caller.switchboard.errands),
+            after=self._start.after,
+            lost=lambda stream, version: self._end(),  # noqa: ARG005 - it ends, wherever it was
+        )
+        return self._subscription
 
-    async def aclose(self) -> None:
-        """Let the follower go. Does not wait, so it may be called while being cancelled."""
-        self._bus.unfollow(self._follower, self._stream)
-        self._streams.discard(self._outbound)
+    async def _look_again(self, stream: Stream) -> None:
+        """See once more, now that the room is held: nothing is told of a removal before."""
+        await self._caller.environment.conversations.see(self._caller.principal, stream.name)
 
-    async def _is_seen(self) -> bool:
-        """Look once more, now that the stream is followed: nothing is told of a removal before."""
-        if not self._unseen or self._stream is None:
-            return True
-        self._unseen = False
-        try:
-            await self._caller.environment.conversations.see(
-                self._caller.principal, self._stream.name
-            )
-        except NotFoundError:
-            return False
-        return True
+    def _looked(self, result: None, error: Exception | None) -> None:
+        del result
+        if self._over or self._subscription is None or self._outlet is None:
+            return
+        if error is None:
+            self._subscription.begin()
+        elif isinstance(error, NotFoundError):
+            self._end()
+        else:
+            self._outlet.fail()
 
-    def _follow(self, sink: Callable[[Event], bool], after: int) -> Follower:
-        wake = self._outbound.wake
-        if self._stream is None:
-            return self._bus.follow_all(sink, after=after, wake=wake)
-        return self._bus.follow_stream(self._stream, sink, after=after, wake=wake)
+    def _end(self) -> None:
+        outlet = self._outlet
+        self.lost()
+        if outlet is not None:
+            outlet.finish()
+
+    def _say_here(self) -> None:
+        """Let the client know that the stream is open, after a while of silence."""
+        outlet = self._outlet
+        if self._over or outlet is None:
+            return
+        if outlet.silent:
+            self._say(self._format.heartbeat)
+        outlet.silent = True
+        wheel = self._caller.switchboard.wheel
+        self._beat = wheel.after(HEARTBEAT_SECONDS / 2, self._say_here)
+
+    def _say(self, data: bytes) -> None:
+        if self._outlet is not None:
+            self._outlet.answer(forms.chunk(data) if self._outlet.chunked else data)
 
 
-def end_of(principal: Principal) -> float:
-    """Return the moment, on trio's clock, at which the principal's key ends."""
-    if principal.expires_s is None:
-        return float("inf")
-    return trio.current_time() + max(0.0, principal.expires_s - time.time())
+def _reset(media_type: str, cursor: str) -> bytes:
+    """Typed, never silence: the position was of a log that is gone; reading starts at its begin."""
+    line = msgspec.json.encode({"type": "stream.reset", "earliest": cursor})
+    if media_type == NDJSON:
+        return line + b"\n"
+    return b"id: %b\ndata: %b\n\n" % (cursor.encode(), line)

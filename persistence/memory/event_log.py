@@ -2,11 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
 from typing import NamedTuple
 
 import trio
 
+from persistence.calls import Call, call_each
 from persistence.errors import (
     OutcomeUnknownError,
     StoreBusyError,
@@ -97,17 +97,24 @@ class MemoryEventLog:
         records: list[StoredRecord] = []
         appended: list[Appended] = []
         withdrawing: set[int] = set()
-        for stream, version, drafts in writes:
-            for number, draft in enumerate(drafts, start=1):
-                position = self._position + number
-                *parts, withdraws = draft
-                records.append(StoredRecord(position, stream, version + number, *parts))
-                if withdraws:
-                    withdrawing.add(position)
-            self._position += len(drafts)
-            self._heads[stream] = version + len(drafts)
-            appended.append(Appended(stream, self._heads[stream], self._position))
+        for write in writes:
+            stream, version = write.stream, write.expected_version
+            for draft in write.drafts:
+                self._position += 1
+                version += 1
+                event_id, body, note, about = draft.event_id, draft.body, draft.note, draft.about
+                records.append(
+                    StoredRecord(self._position, stream, version, event_id, body, note, about)
+                )
+                if draft.withdraws:
+                    withdrawing.add(self._position)
+            self._heads[stream] = version
+            appended.append(Appended(stream, version, self._position))
         return _Submit(tuple(records), tuple(appended), size, on_done, frozenset(withdrawing))
+
+    def is_writing(self, stream: Stream) -> bool:
+        """Say whether a submit to ``stream`` is still to be answered."""
+        return stream in self._heads
 
     async def append(self, writes: Sequence[StreamWrite]) -> tuple[Appended, ...]:
         """Submit and wait for the receipt."""
@@ -185,10 +192,9 @@ class MemoryEventLog:
         self._kept.add(records, frozenset().union(*(submit.withdrawing for submit in batch)))
         if not self._unanswered:
             self._heads.clear()
-        with ExitStack() as calls:
-            calls.callback(self._feed.tell, records)
-            for submit in reversed(batch):
-                calls.callback(submit.on_done, submit.appended)
+        calls: list[Call] = [(submit.on_done, submit.appended) for submit in batch]
+        calls.append((self._feed.tell, records))
+        call_each(calls)
         return True
 
     def _fail(self, count: int, error: StoreError) -> None:
@@ -196,9 +202,10 @@ class MemoryEventLog:
         unanswered = self._unanswered
         self._forget()
         behind = StoreUnavailableError("the commit before this one failed; nothing was written")
-        with ExitStack() as calls:
-            for number, submit in reversed(list(enumerate(unanswered))):
-                calls.callback(submit.on_done, error if number < count else behind)
+        call_each(
+            (submit.on_done, error if number < count else behind)
+            for number, submit in enumerate(unanswered)
+        )
 
     async def head(self, stream: Stream) -> int:
         """Return the version of the newest committed record of ``stream``."""
@@ -243,7 +250,8 @@ class MemoryEventLog:
         await trio.lowlevel.checkpoint()
         self._feed.check_open()
         found = [record for event_id in set(event_ids) for record in self._kept.about(event_id)]
-        behind = sorted(record for record in found if record.position > after)
+        behind = [record for record in found if record.position > after]
+        behind.sort(key=lambda record: record.position)
         return [self._kept.seen(record) for record in behind[:limit]]
 
     async def version_at(self, stream: Stream, position: int) -> int:

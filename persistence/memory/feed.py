@@ -1,10 +1,10 @@
 """The feed of a log in memory."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import trio
 
+from persistence.calls import call_each
 from persistence.errors import StoreUnavailableError
 from persistence.limits import check_page
 from persistence.memory.records_kept import KeptRecords
@@ -58,11 +58,14 @@ class MemoryFeed:
     def tell(self, records: tuple[StoredRecord, ...]) -> None:
         """Move the end of the feed and call every listener, even if one of them raises."""
         self._committed = records[-1].position
-        with ExitStack() as calls:
-            for key in reversed(self._listeners):
-                calls.callback(self._tell_one, key, records)
+        call_each([(self._tell_one(key), records) for key in self._listeners])
 
-    def _tell_one(self, key: object, records: tuple[StoredRecord, ...]) -> None:
-        listener = self._listeners.get(key)
-        if listener is not None:
-            listener(records)
+    def _tell_one(self, key: object) -> OnCommitted:
+        """Return what calls a listener, unless one before it has ended it."""
+
+        def tell(records: tuple[StoredRecord, ...]) -> None:
+            listener = self._listeners.get(key)
+            if listener is not None:
+                listener(records)
+
+        return tell

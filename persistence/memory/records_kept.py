@@ -1,5 +1,7 @@
 """What a log in memory keeps, apart from who reads and writes it."""
 
+from msgspec.structs import replace
+
 from persistence.records import StoredRecord, Stream, new_epoch
 
 
@@ -27,7 +29,8 @@ class KeptRecords:
         """Return ``record`` as a reader gets it now: it may have become outdated."""
         thing = record.about or record.event_id
         later = self.about(thing)
-        return record._replace(
+        return replace(
+            record,
             outdated=bool(later) and later[-1].position > record.position,
             withdrawn=self._withdrawn_at.get(thing, 0) > record.position,
         )
@@ -37,7 +40,7 @@ class KeptRecords:
         for record in records:
             if record.about is not None and record.position in withdrawing:
                 self._withdrawn_at[record.about] = record.position
-            stored = record._replace(note=None)
+            stored = replace(record, note=None)
             self.by_position.append(stored)
             self.by_event[record.event_id] = stored
             self._by_stream.setdefault(record.stream, []).append(stored)

@@ -47,6 +47,12 @@ class EventLog(Protocol):
                 (``StoreUnavailableError``).
         """
 
+    def is_writing(self, stream: Stream) -> bool:
+        """Say whether a submit to ``stream`` is still to be answered: more is about to be told.
+
+        A hint that costs next to nothing: ``True`` may come a moment too long.
+        """
+
     async def append(self, writes: Sequence[StreamWrite]) -> tuple[Appended, ...]:
         """Submit and wait. Same arguments and errors as :meth:`submit`, raised instead of passed.
 

@@ -33,27 +33,54 @@ class _Job:
             return  # the loop has died, so nobody waits any more
 
 
-class LetItRun(trio.abc.Instrument):
-    """Lets the thread have the interpreter lock once a pass while the loop has no time to wait.
+class LetThemRun(trio.abc.Instrument):
+    """Lets a thread have the interpreter lock once a pass while the loop has no time to wait.
 
     A thread that comes back from the disk needs the lock to say so. It asks a busy loop to let go
     of it after 5 ms without a change of hands; but a loop that sends lets go by itself, at every
     system call, and takes it back before the thread has woken up, so that the 5 ms never run out
     (measured: 350 ms for one commit beside a loop that only sends, 1.2 ms with this).
+
+    One for all threads of a loop, for as long as the loop runs: to come and go with every commit
+    takes trio 28 µs, this 0.1 µs a pass.
     """
 
     def __init__(self) -> None:
-        """Start without a call that is waited for."""
-        self._patient_until = 0.0
+        """Start without a job that is waited for."""
+        self._patient_until: dict[_Job, float] = {}
 
-    def begin(self) -> None:
-        """A call begins: leave it ``PATIENCE_SECONDS``, in which a disk is done as a rule."""
-        self._patient_until = time.perf_counter() + PATIENCE_SECONDS
+    def __len__(self) -> int:
+        """Return how many jobs are waited for."""
+        return len(self._patient_until)
+
+    def begin(self, job: _Job) -> None:
+        """Leave a job ``PATIENCE_SECONDS``, in which a disk is done as a rule."""
+        self._patient_until[job] = time.perf_counter() + PATIENCE_SECONDS
+
+    def end(self, job: _Job) -> None:
+        """Note that a job is done."""
+        del self._patient_until[job]
 
     def before_io_wait(self, timeout: float) -> None:
-        """Yield, unless the loop is about to wait by itself."""
-        if not timeout and time.perf_counter() > self._patient_until:
+        """Yield for a job that is late, unless the loop is about to wait by itself."""
+        if timeout or not self._patient_until:
+            return
+        if time.perf_counter() > min(self._patient_until.values()):
             time.sleep(0)
+
+
+_of_the_loop: trio.lowlevel.RunVar[LetThemRun] = trio.lowlevel.RunVar("lets commits run")
+
+
+def let_them_run() -> LetThemRun:
+    """Return the one of this loop, made on first use."""
+    try:
+        return _of_the_loop.get()
+    except LookupError:
+        made = LetThemRun()
+        trio.lowlevel.add_instrument(made)
+        _of_the_loop.set(made)
+        return made
 
 
 class CommitThread:
@@ -62,7 +89,6 @@ class CommitThread:
     def __init__(self, name: str) -> None:
         """Start the thread. It is a daemon, so that a crashed loop does not hang the process."""
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._let_it_run = LetItRun()
         self._thread = Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -72,14 +98,13 @@ class CommitThread:
 
     async def call(self, work: Callable[[], None]) -> BaseException | None:
         """Run ``work`` in the thread; return what it raised. Cannot be cancelled."""
-        job = _Job(work)
-        self._let_it_run.begin()
-        trio.lowlevel.add_instrument(self._let_it_run)
+        job, waiting = _Job(work), let_them_run()
+        waiting.begin(job)
         try:
             self._jobs.put(job)
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
         finally:
-            trio.lowlevel.remove_instrument(self._let_it_run)
+            waiting.end(job)
         return job.failure
 
     def join(self) -> None:

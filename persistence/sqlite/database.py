@@ -14,6 +14,12 @@ from persistence.sqlite.statements import migrations
 BUSY_MS: Final = 100
 """How long a statement waits for a lock. Only a stranger can hold one, and the loop waits too."""
 
+CHECKPOINT_PAGES: Final = 4_000
+"""Pages in the write-ahead log (16 MB) at which a commit copies them into the file. Commits write
+the newest index page of every busy stream again and again, and only its last copy is copied: with
+SQLite's own 1,000 a row takes 2 µs of CPU more, and one commit in 14 takes 7 ms longer. With 10,000
+it takes 1 µs less again, but the one commit that copies takes 40 ms."""
+
 Setting = tuple[str, str | int]
 
 
@@ -40,7 +46,9 @@ _READING: Final[tuple[Setting, ...]] = (
     ("trusted_schema", 0),
 )
 
-LOG: Final = Layout("log", int.from_bytes(b"PrLg"), _DURABLE)
+_GROWING: Final[tuple[Setting, ...]] = (*_DURABLE, ("wal_autocheckpoint", CHECKPOINT_PAGES))
+
+LOG: Final = Layout("log", int.from_bytes(b"PrLg"), _GROWING)
 KEYS: Final = Layout("keys", int.from_bytes(b"PrKy"), _FORGETFUL)
 DOCUMENTS: Final = Layout("documents", int.from_bytes(b"PrDc"), _FORGETFUL)
 

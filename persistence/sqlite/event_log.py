@@ -58,18 +58,24 @@ class SqliteEventLog:
             message = "the log is closed, or its disk has failed and it is being opened again"
             raise StoreUnavailableError(message)
         self._queue.check_room(rows, size)
-        for write in writes:
-            current = self._heads.of(write.stream).version
-            if current != write.expected_version:
-                raise VersionConflictError(
-                    write.stream, expected=write.expected_version, current=current
-                )
+        heads = [self._head_expected(write) for write in writes]
         self._queue.check_event_ids(writes)
-        submit = Submit(on_done, size)
-        submit.number(writes, self._heads)
-        self._queue.add(submit)
+        self._queue.add(Submit(writes, heads, rows, size, on_done))
         self._heads.trim()
         self._commits.wake()
+
+    def _head_expected(self, write: StreamWrite) -> Head:
+        head = self._heads.of(write.stream)
+        if head.version != write.expected_version:
+            raise VersionConflictError(
+                write.stream, expected=write.expected_version, current=head.version
+            )
+        return head
+
+    def is_writing(self, stream: Stream) -> bool:
+        """Say whether a submit to ``stream`` is still to be answered."""
+        head = self._heads.remembered(stream)
+        return head is not None and head.waiting > 0
 
     async def append(self, writes: Sequence[StreamWrite]) -> tuple[Appended, ...]:
         """Submit and wait for the receipt."""

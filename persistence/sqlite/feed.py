@@ -1,8 +1,8 @@
 """The feed of a log: pages in position order, and word of each commit."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 
+from persistence.calls import call_each
 from persistence.limits import READ_RECORDS_MAX, check_page
 from persistence.protocols.feed import OnCommitted
 from persistence.records import StoredRecord
@@ -45,14 +45,17 @@ class SqliteFeed:
     def tell(self, records: tuple[StoredRecord, ...]) -> None:
         """Move the end of the feed and call every listener, even if one of them raises."""
         self._committed = records[-1].position
-        with ExitStack() as calls:
-            for key in reversed(self._listeners):
-                calls.callback(self._tell_one, key, records)
+        call_each([(self._tell_one(key), records) for key in self._listeners])
 
-    def _tell_one(self, key: object, records: tuple[StoredRecord, ...]) -> None:
-        listener = self._listeners.get(key)
-        if listener is not None:
-            listener(records)
+    def _tell_one(self, key: object) -> OnCommitted:
+        """Return what calls a listener, unless one before it has ended it."""
+
+        def tell(records: tuple[StoredRecord, ...]) -> None:
+            listener = self._listeners.get(key)
+            if listener is not None:
+                listener(records)
+
+        return tell
 
     def tell_survivors(self) -> None:
         """Tell of records on disk that no listener has heard of: their commit seemed to fail."""

@@ -7,10 +7,11 @@ from typing import Protocol
 
 import trio
 
+from persistence.calls import Call, call_each
 from persistence.errors import OutcomeUnknownError, StoreError, StoreUnavailableError
 from persistence.sqlite.feed import SqliteFeed
 from persistence.sqlite.heads import Heads
-from persistence.sqlite.submits import Submit, SubmitQueue
+from persistence.sqlite.submits import Batch, Submit, SubmitQueue
 from persistence.sqlite.writer import Writer
 
 REOPEN_PAUSE_SECONDS = 1
@@ -55,8 +56,8 @@ class GroupCommit:
 
     @property
     def records_waiting(self) -> int:
-        """How many records have a position and are not on disk yet."""
-        return self._heads.position - self._feed.committed() if self.accepting else 0
+        """How many records were submitted and are not on disk yet."""
+        return self._queue.rows if self.accepting else 0
 
     def open(self) -> None:
         """Open the file and begin at its end. Call it in a thread: migrations may take long."""
@@ -97,20 +98,17 @@ class GroupCommit:
 
     async def _commit_all(self) -> None:
         while self._queue:
-            batch = self._queue.take()
+            batch = Batch(self._queue.take(), self._heads)
             began = time.perf_counter()
             error = await self._commit(batch)
-            self._on_commit(
-                sum(len(submit.records) for submit in batch),
-                time.perf_counter() - began,
-                succeeded=error is None,
-            )
+            seconds = time.perf_counter() - began
+            self._on_commit(len(batch.records), seconds, succeeded=error is None)
             if error is None:
                 self._announce(batch)
             else:
-                self._give_up(batch, error)
+                self._give_up(batch.submits, error)
 
-    async def _commit(self, batch: Sequence[Submit]) -> StoreError | None:
+    async def _commit(self, batch: Batch) -> StoreError | None:
         try:
             self._writer.insert(batch)
         except StoreError as error:
@@ -122,14 +120,12 @@ class GroupCommit:
         unknown.__cause__ = failure
         return unknown
 
-    def _announce(self, batch: Sequence[Submit]) -> None:
+    def _announce(self, batch: Batch) -> None:
         """Receipts in submit order, then listeners; each is called, even if one before raised."""
         self._queue.release(batch)
-        records = tuple([record for submit in batch for record in submit.records])
-        with ExitStack() as calls:
-            calls.callback(self._feed.tell, records)
-            for submit in reversed(batch):
-                calls.callback(submit.on_done, submit.appended)
+        calls: list[Call] = [(submit.on_done, submit.appended) for submit in batch.submits]
+        calls.append((self._feed.tell, tuple(batch.records)))
+        call_each(calls)
 
     def _give_up(self, batch: Sequence[Submit], error: StoreError) -> None:
         """Answer everything that rested on ``batch`` and start anew from what is on disk."""
@@ -143,11 +139,9 @@ class GroupCommit:
 
     def _answer(self, batch: Sequence[Submit], behind: Sequence[Submit], error: StoreError) -> None:
         why = StoreUnavailableError("the commit before this one failed; nothing was written")
-        with ExitStack() as calls:
-            for submit in reversed(behind):
-                calls.callback(submit.on_done, why)
-            for submit in reversed(batch):
-                calls.callback(submit.on_done, error)
+        calls: list[Call] = [(submit.on_done, error) for submit in batch]
+        calls += [(submit.on_done, why) for submit in behind]
+        call_each(calls)
 
     def _tell_survivors(self) -> None:
         """Tell what outlived its failed commit; while it cannot be read, the log stays closed."""

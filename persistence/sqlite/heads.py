@@ -54,7 +54,8 @@ class Heads:
         head = self._heads.get(stream)
         if head is None:
             head = self._heads[stream] = self._look_up(stream)
-        else:
+        # The order of use costs as much as the look-up: it is kept only when it is soon needed.
+        elif len(self._heads) > self._remembered // 2:
             self._heads.move_to_end(stream)
         return head
 

@@ -47,7 +47,7 @@ class SqliteStore:
 
     @property
     def records_waiting(self) -> int:
-        """How many records have a position and are not on disk yet."""
+        """How many records were submitted and are not on disk yet."""
         return self._commits.records_waiting
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -19,43 +19,66 @@ Row = tuple[int, int, int, bytes, bytes, bytes | None, bool]
 
 
 class Submit:
-    """One call of ``submit`` with the numbers it was given."""
+    """One call of ``submit``."""
 
-    __slots__ = ("appended", "heads", "new_streams", "on_done", "records", "rows", "size")
+    __slots__ = ("appended", "heads", "on_done", "rows", "size", "writes")
 
-    def __init__(self, on_done: OnDone, size: int) -> None:
-        """Start without rows; ``size`` is the bytes of all bodies."""
-        self.on_done = on_done
+    def __init__(
+        self,
+        writes: Sequence[StreamWrite],
+        heads: list[Head],
+        rows: int,
+        size: int,
+        on_done: OnDone,
+    ) -> None:
+        """Take the writes, the head of each, and how many rows and bytes of bodies they hold."""
+        self.writes = writes
+        self.heads = heads
+        self.rows = rows
         self.size = size
-        self.heads: list[Head] = []
+        self.on_done = on_done
+        self.appended: tuple[Appended, ...] = ()
+
+
+class Batch:
+    """The submits of one commit, with the numbers they were given.
+
+    They are numbered all at once, in one loop over the batch: half as dear as one by one between
+    the turns of actors.
+    """
+
+    def __init__(self, submits: Sequence[Submit], heads: Heads) -> None:
+        """Give every draft its position and version, moving the ends of ``heads``."""
+        self.submits = submits
         self.new_streams: list[tuple[int, str, str]] = []
         self.rows: list[Row] = []
         self.records: list[StoredRecord] = []
-        self.appended: tuple[Appended, ...] = ()
+        for submit in submits:
+            submit.appended = tuple(
+                [
+                    self._number(write, self._stream_id(write, head, heads), heads)
+                    for write, head in zip(submit.writes, submit.heads, strict=True)
+                ]
+            )
 
-    def number(self, writes: Sequence[StreamWrite], heads: Heads) -> None:
-        """Give every draft its position and version, moving ``heads``."""
-        self.appended = tuple([self._number(write, heads) for write in writes])
-
-    def _number(self, write: StreamWrite, heads: Heads) -> Appended:
-        stream, version, drafts = write
-        head = heads.of(stream)
+    def _stream_id(self, write: StreamWrite, head: Head, heads: Heads) -> int:
         if not head.stream_id:
             heads.stream_id += 1
             head.stream_id = heads.stream_id
-            self.new_streams.append((head.stream_id, stream.kind, stream.name))
-        stream_id, position = head.stream_id, heads.position
-        for event_id, body, note, about, withdraws in drafts:
+            self.new_streams.append((head.stream_id, *write.stream))
+        return head.stream_id
+
+    def _number(self, write: StreamWrite, stream_id: int, heads: Heads) -> Appended:
+        stream, version, position = write.stream, write.expected_version, heads.position
+        for draft in write.drafts:
             position += 1
             version += 1
-            self.rows.append((position, stream_id, version, event_id, body, about, withdraws))
+            event_id, body, about = draft.event_id, draft.body, draft.about
+            self.rows.append((position, stream_id, version, event_id, body, about, draft.withdraws))
             self.records.append(
-                StoredRecord(position, stream, version, event_id, body, note, about)
+                StoredRecord(position, stream, version, event_id, body, draft.note, about)
             )
         heads.position = position
-        head.version = version
-        head.waiting += 1
-        self.heads.append(head)
         return Appended(stream, version, position)
 
 
@@ -72,6 +95,11 @@ class SubmitQueue:
         """Return how many submits wait to be taken."""
         return len(self._waiting)
 
+    @property
+    def rows(self) -> int:
+        """How many rows are counted."""
+        return len(self._event_ids)
+
     def check_room(self, rows: int, size: int) -> None:
         """Raise ``StoreBusyError`` if ``rows`` more of ``size`` bytes would be too many."""
         rows += len(self._event_ids)
@@ -82,16 +110,21 @@ class SubmitQueue:
 
     def check_event_ids(self, writes: Sequence[StreamWrite]) -> None:
         """Raise ``ValueError`` if a draft has the event id of one that waits."""
-        waiting = self._event_ids
-        if waiting and any(draft.event_id in waiting for write in writes for draft in write.drafts):
-            message = "an event id is used by a submit that still waits"
-            raise ValueError(message)
+        for write in writes:
+            for draft in write.drafts:
+                if draft.event_id in self._event_ids:
+                    message = "an event id is used by a submit that still waits"
+                    raise ValueError(message)
 
     def add(self, submit: Submit) -> None:
-        """Let ``submit`` wait behind the others."""
+        """Let ``submit`` wait behind the others, and move the heads of its streams."""
         self._waiting.append(submit)
         self._bytes += submit.size
-        self._event_ids.update([row[3] for row in submit.rows])
+        for write, head in zip(submit.writes, submit.heads, strict=True):
+            head.version += len(write.drafts)
+            head.waiting += 1
+            for draft in write.drafts:
+                self._event_ids.add(draft.event_id)
 
     def take(self) -> list[Submit]:
         """Take whole submits, in order, of as many rows and bytes as one commit should have."""
@@ -99,7 +132,7 @@ class SubmitQueue:
         rows = size = 0
         while self._waiting:
             submit = self._waiting[0]
-            rows += len(submit.rows)
+            rows += submit.rows
             size += submit.size
             if batch and (rows > COMMIT_ROWS_MAX or size > COMMIT_BYTES_MAX):
                 break
@@ -114,10 +147,10 @@ class SubmitQueue:
         self._bytes = 0
         return batch
 
-    def release(self, batch: Sequence[Submit]) -> None:
+    def release(self, batch: Batch) -> None:
         """Stop counting ``batch``, which is about to be answered."""
-        for submit in batch:
+        self._event_ids.difference_update([row[3] for row in batch.rows])
+        for submit in batch.submits:
             self._bytes -= submit.size
-            self._event_ids.difference_update([row[3] for row in submit.rows])
             for head in submit.heads:
                 head.waiting -= 1

@@ -4,7 +4,6 @@ No two of them use it at once: whoever calls :meth:`Writer.commit` waits for it 
 is asked of the writer, since every call would block until the disk has answered.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
@@ -20,7 +19,7 @@ from persistence.sqlite.statements import (
     READ_EPOCH,
     SET_EPOCH,
 )
-from persistence.sqlite.submits import Submit
+from persistence.sqlite.submits import Batch
 
 
 class Writer:
@@ -67,7 +66,7 @@ class Writer:
             raise StoreUnavailableError(message)
         return self._connection
 
-    def insert(self, batch: Sequence[Submit]) -> None:
+    def insert(self, batch: Batch) -> None:
         """Begin a transaction and insert every row of ``batch``: about 4 µs a row, on the loop.
 
         Raises:
@@ -77,8 +76,8 @@ class Writer:
         with translated("the rows cannot be inserted"):
             cursor = connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
-            cursor.executemany(INSERT_STREAM, [row for s in batch for row in s.new_streams])
-            cursor.executemany(INSERT_RECORD, [row for s in batch for row in s.rows])
+            cursor.executemany(INSERT_STREAM, batch.new_streams)
+            cursor.executemany(INSERT_RECORD, batch.rows)
 
     async def commit(self) -> BaseException | None:
         """Commit in the thread; return what it raised. Cannot be cancelled."""

@@ -10,6 +10,7 @@ SHELL_FOLDER = "service"
 PURE_FILES = {
     "engine/log/codec.py",
     "engine/log/cursor.py",
+    "gateway/realtime/forms.py",
     "gateway/realtime/lapses.py",
     "gateway/realtime/losing_access.py",
     "gateway/realtime/presences.py",
@@ -17,6 +18,15 @@ PURE_FILES = {
     "gateway/realtime/roll.py",
     "gateway/realtime/signals.py",
     "gateway/realtime/typists.py",
+    "gateway/server/addresses.py",
+    "gateway/server/admission.py",
+    "gateway/server/asgi_messages.py",
+    "gateway/server/chunked_body.py",
+    "gateway/server/handshake.py",
+    "gateway/server/http1.py",
+    "gateway/server/proxy_protocol.py",
+    "gateway/server/request_head.py",
+    "gateway/server/websocket.py",
 }
 PURE_FOLDERS = {"gateway/realtime/dialects"}
 IMPURE_MODULES = {

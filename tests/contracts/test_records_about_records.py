@@ -1,6 +1,7 @@
 """Records that are about earlier ones: found by what they are about, and marking it outdated."""
 
 import pytest
+from msgspec.structs import replace
 
 from persistence.limits import READ_RECORDS_MAX
 from persistence.protocols.store import Store
@@ -10,7 +11,7 @@ from tests.support.drafts import draft, stream, write
 
 def about(first: Draft, body: bytes) -> Draft:
     """Return a draft about ``first``."""
-    return draft(body)._replace(about=first.event_id)
+    return replace(draft(body), about=first.event_id)
 
 
 async def test_what_was_said_about_a_record_is_found_by_it(store: Store) -> None:
@@ -63,7 +64,7 @@ async def test_a_record_is_withdrawn_with_all_that_was_said_about_it_before(stor
     await store.log.append([StreamWrite(stream("a"), 0, (first, other, earlier))])
     assert not any(record.withdrawn for record in await store.log.read(stream("a")))
 
-    redaction = about(first, b"redaction")._replace(withdraws=True)
+    redaction = replace(about(first, b"redaction"), withdraws=True)
     await store.log.append([StreamWrite(stream("a"), 3, (redaction, about(other, b"harmless")))])
     await store.log.append([StreamWrite(stream("a"), 5, (about(first, b"later"),))])
 
@@ -89,8 +90,8 @@ async def test_a_record_is_withdrawn_with_all_that_was_said_about_it_before(stor
 
 async def test_what_is_said_later_is_withdrawn_by_a_later_redaction_alone(store: Store) -> None:
     first = draft()
-    redaction = about(first, b"redaction")._replace(withdraws=True)
-    again = about(first, b"again")._replace(withdraws=True)
+    redaction = replace(about(first, b"redaction"), withdraws=True)
+    again = replace(about(first, b"again"), withdraws=True)
     drafts = (first, redaction, about(first, b"later"), again)
     await store.log.append([StreamWrite(stream("a"), 0, drafts)])
 
@@ -100,7 +101,7 @@ async def test_what_is_said_later_is_withdrawn_by_a_later_redaction_alone(store:
 
 
 async def test_a_record_about_nothing_withdraws_nothing(store: Store) -> None:
-    loner = draft()._replace(withdraws=True)
+    loner = replace(draft(), withdraws=True)
     await store.log.append([StreamWrite(stream("a"), 0, (draft(), loner, draft()))])
 
     page = await store.log.read(stream("a"))
@@ -120,7 +121,7 @@ async def test_a_receipt_tells_listeners_what_a_record_is_about(store: Store) ->
 
 async def test_a_record_may_only_be_about_an_event_id(store: Store) -> None:
     with pytest.raises(ValueError, match="event id"):
-        await store.log.append([StreamWrite(stream("a"), 0, (draft()._replace(about=b"short"),))])
+        await store.log.append([StreamWrite(stream("a"), 0, (replace(draft(), about=b"short"),))])
     with pytest.raises(ValueError, match="event ids"):
         await store.log.about([b"short"])
     with pytest.raises(ValueError, match="event ids"):

@@ -7,7 +7,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from gateway.api_docs.files import FILES
-from tests.support.answers import problem
+from gateway.dispatch import API_VERSION
+from tests.support.answers import PROBLEM, exchange, problem
 from tests.support.servers import Server
 
 JAVASCRIPT = "text/javascript; charset=utf-8"
@@ -107,6 +108,7 @@ async def test_a_file_that_is_known_is_not_sent_again(server: Server, path: str)
             again = await client.get(path, headers={"If-None-Match": known})
             assert (again.status_code, again.content) == (304, b"")
             assert again.headers["ETag"] == tag
+            assert again.headers.get("Content-Length") != "0", "it would be that of the file"
         other = await client.get(path, headers={"If-None-Match": '"other"'})
         assert (other.status_code, other.content) == (200, whole.content)
 
@@ -121,6 +123,68 @@ async def test_a_file_that_is_known_is_not_sent_again(server: Server, path: str)
 async def test_no_other_file_is_to_be_had(server: Server, name: str) -> None:
     async with server.client() as client:
         problem(await client.get(f"/docs/{name}"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/docs/", "//docs", "///docs", "/docs//start.js", "/docs%2fstart.js", "/docs%2Fstart.js"),
+        *("/docs/start.js/", "/docs/./start.js", "/docs/x/../start.js", "/DOCS", "/docs;a=b"),
+    ],
+)
+async def test_a_path_beside_is_none(server: Server, path: str) -> None:
+    answer = await exchange(server.url, f"GET {path} HTTP/1.1\r\nHost: parley\r\n\r\n".encode())
+    problem(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/start.js"])
+async def test_the_documentation_is_only_read(server: Server, path: str, method: str) -> None:
+    async with server.client() as client:
+        answer = await client.request(method, path)
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+async def test_a_parameter_that_means_nothing_is_refused(server: Server) -> None:
+    async with server.client() as client:
+        for path in ("/docs?url=https://example.org/openapi.json", "/docs/start.js?v=1"):
+            problem(await client.get(path), 422, "bad_parameter")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js"])
+async def test_a_head_has_the_headers_alone(server: Server, path: str) -> None:
+    own = {"date", "request-id"}
+    async with server.client() as client:
+        whole, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert {k: v for k, v in head.headers.items() if k not in own} == {
+        k: v for k, v in whole.headers.items() if k not in own
+    }
+
+
+async def test_a_head_of_nothing_is_refused_without_a_body(server: Server) -> None:
+    async with server.client() as client:
+        for path in ("/docs/nothing", "/docs/start.js"):
+            answer = await client.head(path, headers={"Accept": "image/png"})
+            assert answer.status_code == (404 if path == "/docs/nothing" else 406)
+            assert (answer.content, answer.headers["Content-Type"]) == (b"", PROBLEM)
+
+
+async def test_a_page_says_which_answer_it_is(server: Server) -> None:
+    async with server.client() as client:
+        ids = set()
+        for path in ("/docs", "/docs/start.js", "/docs"):
+            answer = await client.get(path)
+            assert answer.headers["Parley-Version"] == API_VERSION
+            ids.add(answer.headers["Request-Id"])
+    assert len(ids) == 3
+
+
+async def test_the_documentation_is_no_part_of_the_contract(server: Server) -> None:
+    async with server.client() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    assert not [path for path in paths if path.startswith("/docs")]
 
 
 async def test_a_file_is_not_given_as_what_it_is_not(server: Server) -> None:

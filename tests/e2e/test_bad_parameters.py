@@ -8,6 +8,7 @@ from msgspec import inspect
 
 from gateway.api.contract import JSON, NDJSON, SSE, Route
 from gateway.http.query import SECRET_PARAMETERS
+from gateway.limits import HEADER_BYTES_MAX
 from tests.support.answers import (
     ROUTES,
     Refusals,
@@ -24,6 +25,9 @@ from tests.support.servers import Server
 from tests.support.talk import CONVERSATION, EVENTS, MESSAGES, get, position, post
 
 FEED = "/v1/events/stream"
+LONG = HEADER_BYTES_MAX - 100
+"""Characters of a value that is long, and yet stands in a header that can be read."""
+
 POSITIONS = ("after", "before", "since", "last_event_id")
 ASKING = tuple(route for route in ROUTES if not route.public)
 READING = tuple(route for route in ASKING if not route.mutating)
@@ -287,7 +291,7 @@ async def test_a_last_event_id_that_is_none_is_refused(
     async with server.client(server.tenant.live) as client, server.client(other.live) as others:
         ours, theirs = await post(client), await post(others)
         elsewhere = await post(client, conversation="conv_124")
-        rows = [("cur_" + "A" * 60_000, CURSOR), ("x" * 60_000, POSITION), ("9" * 60_000, POSITION)]
+        rows = [("cur_" + "A" * LONG, CURSOR), ("x" * LONG, POSITION), ("9" * LONG, POSITION)]
         rows += [(theirs["cursor"], CURSOR), (theirs["event_id"], POSITION)]
         rows += [(ours["cursor"][:-2], CURSOR), (ours["event_id"][:-1], POSITION)]
         rows += [(text, POSITION) for text in ("-1", '"', "\u00ff", "undefined", ours["id"])]
@@ -310,13 +314,16 @@ async def test_a_last_event_id_of_a_megabyte_is_refused_by_the_server(
         await post(client)
         lines = f"Host: parley\r\nAccept: {accept}\r\nAuthorization: Bearer {server.tenant.live}"
         huge = "cur_" + "A" * 1_000_000
-        for target, more in (
-            (path, f"\r\nLast-Event-ID: {huge}"),
-            (f"{path}?last_event_id={huge}", ""),
+        for target, more, status, code in (
+            (path, f"\r\nLast-Event-ID: {huge}", 431, "headers_too_large"),
+            (f"{path}?last_event_id={huge}", "", 414, "uri_too_long"),
         ):
             request = f"GET {target} HTTP/1.1\r\n{lines}{more}\r\n\r\n"
             answer = await exchange(server.url, request.encode())
-            assert answer.status_code in {400, 414, 431}, answer
+            if server.name == "front_door":
+                problem(answer, status, code)
+            else:
+                assert answer.status_code in {400, 431}, answer
         assert (await get(client, "/healthz"))["status"] == "ok"
 
 

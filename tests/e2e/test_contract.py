@@ -21,7 +21,7 @@ from tests.support.answers import (
 from tests.support.servers import Server
 from tests.support.talk import CONVERSATION, EVENTS, MESSAGES, USER, get, post, prepared
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNTRACED = TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32)
 
@@ -32,11 +32,14 @@ def methods_of(route: Route) -> set[str]:
     return {other.method for other in ROUTES if other.path == route.path}
 
 
+UNSERVED = ("TRACE", "CONNECT", "PROPFIND", "PRI", "BREW", "get")
+"""No path takes these: the front door need not look at it (RFC 9110, section 9.1)."""
+
 UNKNOWN = (
     *("/v1", "/v2/conversations", "/v1/conversations/conv_123/", "//v1/conversations/conv_123"),
     *("/v1/conversations//messages", "/v1/x/../conversations/conv_123", "/healthz/"),
     *("/v1/conversations/%2e%2e/x", "/v1/conversations/a%2fb", "/v1/conversations/a%00"),
-    *("/v1/./conversations/conv_123", "/v1/conversations/..", "*"),
+    *("/v1/./conversations/conv_123", "/v1/conversations/.."),
     *("/v1/conversations/%ff", "/v1/conversations/a%0ab", "/V1/conversations/conv_123"),
     *("/v1/conversations/conv_123;x/messages/", "/favicon.ico", "/static/x", "/problems/none"),
     "/" + "x" * 3_000,
@@ -53,6 +56,32 @@ async def test_an_unknown_path_is_not_found(server: Server) -> None:
             request = f"{method} {path} HTTP/1.1\r\n{lines}\r\n\r\n".encode()
             answer = await exchange(server.url, request)
             assert fault_of(answer, {(404, "not_found")}) is None, path
+
+
+async def test_an_asterisk_stands_for_the_server_and_is_no_path(server: Server) -> None:
+    for method in ("OPTIONS", "GET"):
+        request = f"{method} * HTTP/1.1\r\nHost: parley\r\n\r\n".encode()
+        answer = await exchange(server.url, request)
+        if method == "GET" and server.name == "front_door":
+            problem(answer, 400, "bad_framing")  # RFC 9112, section 3.2.4
+        else:
+            problem(answer, 404, "not_found")
+
+
+@pytest.mark.requirement("B21", "B93")
+@pytest.mark.parametrize("method", UNSERVED)
+async def test_a_method_that_no_path_takes_is_refused(server: Server, method: str) -> None:
+    for path in ("/healthz", MESSAGES, "/nowhere", "/docs"):
+        request = f"{method} {path} HTTP/1.1\r\nHost: parley\r\n\r\n".encode()
+        answer = await exchange(server.url, request)
+        if server.name == "front_door":
+            problem(answer, 501, "not_implemented")
+        elif method == "get":
+            assert answer.status_code != 501  # it is GET to Hypercorn, whatever RFC 9110, 9.1 says
+        elif path == "/nowhere":
+            problem(answer, 404, "not_found")
+        else:
+            problem(answer, 405, "method_not_allowed")
 
 
 @pytest.mark.requirement("B93")

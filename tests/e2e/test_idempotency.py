@@ -25,7 +25,7 @@ from tests.support.answers import (
     raw_post,
 )
 from tests.support.disks import MemoryDisk
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, ServerName, serving
 from tests.support.talk import CONVERSATION, EVENTS, MESSAGES, USER, get, position, post, prepared
 
 KEY = "msg-client-987"
@@ -216,12 +216,14 @@ async def held_back(disk: MemoryDisk) -> AsyncIterator[None]:
 
 
 @pytest.mark.requirement("G5", "B30")
-async def test_a_key_whose_first_request_still_runs_is_answered_later(tmp_path: Path) -> None:
+async def test_a_key_whose_first_request_still_runs_is_answered_later(
+    tmp_path: Path, server_name: ServerName
+) -> None:
     disk = MemoryDisk()
     body = {"text": "Hello", "idempotency_key": KEY}
     answers: list[httpx2.Response] = []
     async with (
-        serving(tmp_path, stores=disk.stores) as server,
+        serving(tmp_path, server=server_name, stores=disk.stores) as server,
         server.client(server.tenant.live) as client,
     ):
         await post(client, "the conversation is there")
@@ -309,12 +311,12 @@ async def test_a_refusal_does_not_use_the_key_up(server: Server) -> None:
 
 
 @pytest.mark.requirement("G5")
-async def test_a_restart_forgets_no_key(tmp_path: Path) -> None:
+async def test_a_restart_forgets_no_key(tmp_path: Path, server_name: ServerName) -> None:
     answers: list[httpx2.Response] = []
     grants: list[httpx2.Response] = []
     key = ""
     for _ in range(2):
-        async with serving(tmp_path) as server:
+        async with serving(tmp_path, server=server_name) as server:
             key = key or server.tenant.live
             async with server.client(key) as client:
                 body = {"text": "Hello", "idempotency_key": KEY}

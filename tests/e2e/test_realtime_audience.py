@@ -12,7 +12,7 @@ from engine.actor.outcome import Origin
 from engine.auth.service import EphemeralGrant
 from gateway.limits import SHUTDOWN_SECONDS
 from tests.support.realtime import PATIENCE_SECONDS, Talk, dialing, talking
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, ServerName, serving
 
 pytestmark = pytest.mark.usefixtures("speech")
 
@@ -230,9 +230,11 @@ async def test_the_end_of_a_key_ends_the_open_socket(server: Server) -> None:
     assert "expired" in bye["reason"]
 
 
-async def test_a_server_that_stops_says_goodbye_and_when_to_come_back(tmp_path: Path) -> None:
+async def test_a_server_that_stops_says_goodbye_and_when_to_come_back(
+    tmp_path: Path, server_name: ServerName
+) -> None:
     async with (
-        serving(tmp_path / "data") as server,
+        serving(tmp_path / "data", server=server_name) as server,
         talking(server.realtime_url, server.tenant.live) as talk,
         dialing(server.realtime_url) as unknown,
     ):

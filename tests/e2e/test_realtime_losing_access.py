@@ -6,9 +6,10 @@ import httpx2
 import pytest
 import trio
 
-from engine.events.service import Start
+from engine.conversation.state import ConversationView
+from engine.errand import in_task
 from engine.log.event import Event
-from persistence.records import Stream
+from engine.principal import Principal
 from tests.support.realtime import Talk, talking
 from tests.support.servers import Server
 from tests.support.streams import NDJSON, SSE, following
@@ -125,18 +126,21 @@ async def test_a_removal_while_the_subscription_is_made_is_not_passed_over(
 ) -> None:
     anna = await server.ephemeral("usr_anna")
     environment = await server.node.engine.environment(server.tenant.workspace, "live")
-    head_of = environment.positions.head
+    see = environment.conversations.see
     async with (
         talking(server.realtime_url, anna) as customer,
         server.client(server.tenant.live) as client,
     ):
         await customer.post("conv_123", "Hello")
 
-        async def removing(stream: Stream) -> Start:
+        async def removing(who: Principal, name: str) -> ConversationView:
+            seen = await see(who, name)
+            monkeypatch.setattr(environment.conversations, "see", see)
+            await in_task()
             await remove(client, ANNA)
-            return await head_of(stream)
+            return seen
 
-        monkeypatch.setattr(environment.positions, "head", removing)
+        monkeypatch.setattr(environment.conversations, "see", removing)
         await customer.asked("subscribe", conversation="conv_123")
         assert (await customer.event()).event["type"] == "participant.removed"
         await customer.hear("unsubscribed")

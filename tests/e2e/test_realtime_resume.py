@@ -1,6 +1,5 @@
 """A client that was cut off resumes: it gets exactly what it missed, whatever its library."""
 
-import copy
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,8 +9,9 @@ from typing import Any
 import pytest
 import trio
 
+from tests.support.cursors import of_another_log
 from tests.support.realtime import Heard, LineClosedError, Message, Talk, talking, talking_httpx
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, ServerName, serving
 
 pytestmark = pytest.mark.usefixtures("speech")
 
@@ -100,15 +100,18 @@ async def test_a_time_gives_everything_from_that_moment_on(server: Server) -> No
 
 
 @pytest.mark.requirement("G2")
-async def test_a_place_survives_a_restart(tmp_path: Path) -> None:
-    async with serving(tmp_path / "data") as server:
+async def test_a_place_survives_a_restart(tmp_path: Path, server_name: ServerName) -> None:
+    async with serving(tmp_path / "data", server=server_name) as server:
         key = server.tenant.live
         async with talking(server.realtime_url, key) as talk:
             for at in range(5):
                 await talk.post("conv_123", f"before {at}")
             await talk.asked("subscribe", conversation="conv_123", after=0)
             before = await talk.events(6)
-    async with serving(tmp_path / "data") as server, talking(server.realtime_url, key) as talk:
+    async with (
+        serving(tmp_path / "data", server=server_name) as server,
+        talking(server.realtime_url, key) as talk,
+    ):
         receipt = await talk.post("conv_123", "after")
         assert receipt["version"] == 7
         for position in POSITIONS.values():
@@ -124,9 +127,8 @@ async def test_a_place_in_a_log_that_is_gone_is_answered_with_a_reset(server: Se
     async with talking(server.realtime_url, server.tenant.live) as talk:
         posted = await talk.post("conv_123", "Hello")
         environment = await engine.environment(server.tenant.workspace, "live")
-        restored = copy.copy(environment.log.cursors)
-        restored.epoch = "zzzzzzzz"
-        old = {"after": restored.make(2)}, {"after": '"zzzzzzzz.2"'}
+        earlier = of_another_log(environment.log.cursors, "zzzzzzzz")
+        old = {"after": earlier.make(2)}, {"after": '"zzzzzzzz.2"'}
         for place in (*old, {"after": 2, "epoch": "zzzzzzzz"}):
             answer = await talk.ask("subscribe", conversation="conv_123", **place)
             assert answer["op"] == "reset"

@@ -214,7 +214,7 @@ async def test_every_dialect_hears_the_signals_of_the_other(server: Server) -> N
 
 
 async def test_open_sockets_are_counted_by_their_dialect(server: Server) -> None:
-    counts = server.node.hubs.sockets
+    counts = server.node.switchboard.sessions.counts
     async with (
         talking(server.realtime_url, server.tenant.live, JSON) as one,
         talking(server.realtime_url, server.tenant.live, MSGPACK) as other,

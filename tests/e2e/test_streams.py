@@ -13,6 +13,7 @@ from engine import crypto
 from engine.auth import tokens
 from engine.log.cursor import CursorMaker
 from tests.support.answers import PATIENCE_SECONDS, problem
+from tests.support.cursors import of_another_log
 from tests.support.servers import Server
 from tests.support.streams import NDJSON, SSE, following
 from tests.support.talk import EVENTS, MESSAGES, USER, get, note, post
@@ -223,7 +224,7 @@ async def test_a_position_of_a_log_that_is_gone_says_so_first(
     server: Server, accept: dict[str, str]
 ) -> None:
     environment = await server.node.engine.environment(server.tenant.workspace, "live")
-    earlier = CursorMaker(environment.log.cursors._key, "aaaaaaaa")  # noqa: SLF001 - a restored log
+    earlier = of_another_log(environment.log.cursors, "aaaaaaaa")
     async with server.client(server.tenant.live) as client:
         await post(client)
         doors = [(FEED, earlier.make(1)), (EVENTS, earlier.make(99)), (EVENTS, '"aaaaaaaa.7"')]

@@ -3,8 +3,11 @@
 import uuid
 
 import pytest
+import uuid_utils
 from hypothesis import given
 from hypothesis import strategies as st
+from typeid import TypeID
+from typeid.errors import TypeIDException
 
 from engine import ids
 from engine.errors import ForbiddenCharacterError, NotFoundError
@@ -60,6 +63,38 @@ def test_an_id_carries_its_uuid(raw: bytes) -> None:
     text = ids.type_id(ids.EVENT, raw)
     assert ids.uuid_of(ids.EVENT, text) == raw
     assert ids.uuid_of(ids.MESSAGE, text) is None
+
+
+DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+NO_DIGITS = "ilouAZ-_+ \0\u0661\uff11\U0001d7ce\ud800"
+
+
+@st.composite
+def nearly_ids(draw: st.DrawFn) -> str:
+    """Return a text that is an id, or would be one but for its prefix, length or one character."""
+    prefix = draw(st.sampled_from(["conv_", "conv_", "conv_", "conv", "con_", "CONV_", "conv__"]))
+    digits = draw(st.sampled_from("012345678z")) + draw(st.text(DIGITS, min_size=24, max_size=26))
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(digits) - 1))
+        digits = digits[:at] + draw(st.sampled_from(NO_DIGITS)) + digits[at + 1 :]
+    return prefix + digits
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_an_id_is_written_as_the_specifications_own_library_has_it(raw: bytes) -> None:
+    known = TypeID.from_uuid(uuid_utils.UUID(bytes=raw), prefix=ids.EVENT)
+    assert ids.type_id(ids.EVENT, raw) == str(known)
+
+
+@given(nearly_ids())
+def test_an_id_is_read_as_the_specifications_own_library_has_it(text: str) -> None:
+    try:
+        known = TypeID.from_string(text)
+    except TypeIDException:
+        assert ids.uuid_of(ids.CONVERSATION, text) is None
+    else:
+        expected = known.uuid.bytes if known.prefix == ids.CONVERSATION else None
+        assert ids.uuid_of(ids.CONVERSATION, text) == expected
 
 
 def test_hashed_ids_are_marked_as_such() -> None:

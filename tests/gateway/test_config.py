@@ -13,6 +13,7 @@ from gateway.config import (
     UnsafeSettingsError,
     Witness,
     check_production,
+    check_proxies,
     check_tls,
     explained,
     load,
@@ -117,6 +118,56 @@ def test_a_proxy_is_an_address_or_a_network(tmp_path: Path) -> None:
         with pytest.raises(UnsafeSettingsError, match="trusted-proxies"):
             check_production(replace(outside, trusted_proxies=proxies))
     check_production(replace(outside, trusted_proxies=("10.0.0.1", "192.168.0.0/16")))
+
+
+def test_a_preamble_is_believed_of_named_proxies_only(tmp_path: Path) -> None:
+    anybody = replace(DEFAULTS, proxy_protocol=True)
+    with pytest.raises(UnsafeSettingsError, match="trusted-proxies"):
+        check_proxies(anybody)
+    with pytest.raises(UnsafeSettingsError, match="trusted-proxies"):
+        check_production(safe(tmp_path, proxy_protocol=True))
+    named = replace(anybody, trusted_proxies=("10.0.0.1",))
+    check_proxies(named)
+    with pytest.raises(UnsafeSettingsError, match="Hypercorn"):
+        check_proxies(replace(named, server="hypercorn"))
+
+
+def test_the_proxies_of_a_sandbox_are_looked_at_too() -> None:
+    with pytest.raises(UnsafeSettingsError, match="neither"):
+        check_proxies(replace(DEFAULTS, trusted_proxies=("10.0.0.1/8",)))
+    check_proxies(replace(DEFAULTS, trusted_proxies=("10.0.0.0/8", "::1")))
+
+
+def test_the_server_and_its_bounds_are_settings(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = given_flags()
+    assert (plain.server, plain.proxy_protocol) == ("front_door", False)
+    assert plain.max_connections == 16_000
+    assert plain.max_connections_per_address == 1_000
+    assert plain.max_connections_per_key == 10_000
+    monkeypatch.setenv("PARLEY_PROXY_PROTOCOL", "true")
+    monkeypatch.setenv("PARLEY_MAX_CONNECTIONS", "7")
+    (nowhere / "parley.toml").write_text("max_connections_per_key = 3\n")
+    found = given_flags("--server", "hypercorn", "--max-connections-per-address", "0")
+    assert (found.server, found.proxy_protocol, found.max_connections) == ("hypercorn", True, 7)
+    assert (found.max_connections_per_address, found.max_connections_per_key) == (0, 3)
+    assert given_flags("--proxy-protocol=false").proxy_protocol is False
+    assert load().proxy_protocol is True
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--max-connections", "0"),
+        ("--max-connections-per-address", "-1"),
+        ("--max-connections-per-key", "-1"),
+        ("--server", "apache"),
+    ],
+)
+def test_a_bound_that_is_none_is_refused(flags: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit):
+        given_flags(*flags)
 
 
 def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:

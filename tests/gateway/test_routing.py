@@ -126,6 +126,11 @@ def test_two_routes_of_one_method_and_path_are_a_mistake() -> None:
         table(route("GET", "/x"), route("GET", "/x"))
 
 
+def test_one_path_has_one_name_for_each_of_its_variables() -> None:
+    with pytest.raises(ValueError, match=r"/things/\{id\}"):
+        table(route("GET", "/things/{thing}"), route("DELETE", "/things/{id}"))
+
+
 @given(st.text(max_size=40))
 def test_no_path_is_a_failure(text: str) -> None:
     for path in (text, "/" + text, "/v1/things/" + text):

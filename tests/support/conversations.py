@@ -1,8 +1,9 @@
 """Conversations built from what has happened, and messages to decide on. No trio."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from engine import ids
 from engine.conversation.access import Viewer

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import httpx2
 import trio
@@ -13,6 +13,9 @@ from gateway import node
 from gateway.compose import Node
 from gateway.config import Settings
 from persistence.protocols.store import Stores
+
+ServerName: TypeAlias = Literal["front_door", "hypercorn"]
+"""What speaks HTTP: Parley's own server, or Hypercorn."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Server:
     url: str
     node: Node
     tenant: Tenant
+
+    @property
+    def name(self) -> ServerName:
+        return self.node.settings.server
 
     @property
     def realtime_url(self) -> str:
@@ -71,11 +78,12 @@ class Server:
 async def serving(
     folder: Path,
     *,
+    server: ServerName = "front_door",
     store: Literal["sqlite", "memory"] = "sqlite",
     stores: Stores | None = None,
 ) -> AsyncIterator[Server]:
     """Serve ``folder`` on a free port of the loopback; stop as SIGTERM would."""
-    settings = Settings(data=folder, store=store, port=0, log_level="warning")
+    settings = Settings(data=folder, store=store, server=server, port=0, log_level="warning")
     made = Node(settings, stores=stores)
     urls: list[str] = []
     tenants: list[Tenant] = []

@@ -1,7 +1,10 @@
 """Bytes straight on the socket, for what no client library would say or leave unread."""
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -108,6 +111,15 @@ class Wire:
                 received += more
         return received
 
+    async def rest(self) -> bytes:
+        """Return what comes until the other side has ended the connection."""
+        received = b""
+        with trio.fail_after(PATIENCE_SECONDS):
+            await trio.lowlevel.checkpoint()
+            while more := await self._more():
+                received += more
+        return received
+
     async def until_blocked(self, data: bytes) -> None:
         """Repeat ``data`` until the other side takes no more of it: it waits for us to read."""
         with trio.fail_after(PATIENCE_SECONDS):
@@ -117,6 +129,19 @@ class Wire:
                     await self.stream.send_all(data)
                 if quiet.cancelled_caught:
                     return
+
+    async def until_full(self) -> None:
+        """Wait until the kernel keeps all that it does for us, who read nothing."""
+        with trio.fail_after(PATIENCE_SECONDS):  # noqa: ASYNC912
+            before = -1
+            while before != (kept := self._unread_bytes()):
+                before = kept
+                await trio.sleep(QUIET_SECONDS)
+        assert before > 0, "nothing has come"
+
+    def _unread_bytes(self) -> int:
+        found = fcntl.ioctl(self.stream.socket.fileno(), termios.FIONREAD, bytes(4))
+        return int.from_bytes(found, sys.byteorder)
 
     async def until_cut_off(self, data: bytes) -> None:
         """Repeat ``data`` until the other side has ended the connection."""

@@ -2,8 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from engine import ids
 from engine.actor.outcome import Answer, Origin, Outcome, Query
@@ -19,6 +20,7 @@ from engine.principal import Principal
 from persistence.records import Stream
 
 CONVERSATION = "conversation"
+STAFF_VIEWER = Viewer(staff=True)
 
 T = TypeVar("T")
 AnyCommandOf = TypeVar("AnyCommandOf", bound=Command)
@@ -50,9 +52,10 @@ class Asking:
             NotFoundError: the key is narrowed to other conversations, or nothing has such an id.
             ForbiddenCharacterError: control characters in the id.
         """
-        conversation_id, external_id = self._ids.resolve(ids.CONVERSATION, text)
-        access.check_named(principal, conversation_id)
-        return conversation_id, external_id
+        resolved = self._ids.resolve(ids.CONVERSATION, text)
+        if principal.conversations is not None:
+            access.check_named(principal, resolved[0])
+        return resolved
 
     def contact_of(self, author: Author) -> tuple[str, str | None]:
         """Return (TypeID, external id) of a customer."""
@@ -65,7 +68,7 @@ class Asking:
     def viewer(self, principal: Principal) -> Viewer:
         """Return the eyes of a principal."""
         if principal.staff:
-            return Viewer(staff=True)
+            return STAFF_VIEWER
         contact_id, _ = self._ids.resolve(ids.USER, principal.subject)
         return Viewer(staff=False, account=principal.account, contact_id=contact_id)
 

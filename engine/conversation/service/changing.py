@@ -24,6 +24,7 @@ from engine.conversation.events import Author
 from engine.conversation.service.asking import Asking, stream_of
 from engine.conversation.state import ConversationState, ConversationView, view
 from engine.conversation.transitions import KIND
+from engine.errand import in_task
 from engine.errors import (
     FieldError,
     IdempotencyMismatchError,
@@ -187,6 +188,7 @@ class Changing:
     ) -> ConversationView:
         """Return the conversation as it was right behind a command that is repeated: a fold."""
         state: ConversationState = KIND.initial(conversation_id)
+        await in_task()
         async with self._rebuilding:
             while state.version < version:
                 page = await self._log.read(
@@ -243,6 +245,7 @@ class Changing:
         if origin.command_key is None:
             return conversation_id
         now_ms = self._now_ms()
+        await in_task()
         with store_failures():
             kept = await self._documents.put_absent(
                 _place(origin.command_key),
@@ -259,6 +262,7 @@ class Changing:
             IdempotencyMismatchError: it was.
         """
         if origin.command_key is not None:
+            await in_task()
             with store_failures():
                 kept = await self._documents.get(_place(origin.command_key), now_ms=self._now_ms())
             if kept is not None:

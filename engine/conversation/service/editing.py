@@ -1,8 +1,10 @@
 """Changing what was said (shell)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.actor.outcome import Accepted, Origin, Outcome, Replayed
 from engine.conversation import access

@@ -13,6 +13,7 @@ from engine.conversation.marks import Mark, MarksState, marks_in
 from engine.conversation.service.asking import Asking
 from engine.conversation.service.posting import Conversations
 from engine.conversation.state import seat
+from engine.errand import in_task
 from engine.errors import ActorStoppedError, BusyError, OutcomeUnknownError, ParleyError
 from engine.limits import ASK_SECONDS, MARK_SECONDS, MARKS_AT_ONCE_MAX, MARKS_WAITING_MAX
 from engine.principal import Principal
@@ -80,6 +81,7 @@ class Marks:
         seen = await self._conversations.see(principal, conversation)
         check_reached(version, current=seen.version)
         reader = await self._conversations.writer(principal, author)
+        await in_task()
         waiting = self._put(seen.id, reader, version, principal.subject)
         with trio.move_on_after(ASK_SECONDS):
             await waiting.answered.wait()

@@ -1,7 +1,8 @@
 """Writing messages and looking at conversations (shell)."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from engine import ids
 from engine.actor.outcome import Accepted, Envelope, Origin, Outcome, Replayed, Reply
@@ -16,8 +17,7 @@ from engine.log.log import Log
 from engine.principal import Principal
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True):
     """A message as a client asks for it, checked for form but not for rights."""
 
     text: str
@@ -33,8 +33,7 @@ class NewMessage:
     """Bytes it is counted with while it waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """The receipt of a message: its event, which is on disk."""
 
     event: Event
@@ -90,17 +89,23 @@ class Conversations:
         true a moment ago: :meth:`post` it again, with the same origin.
         """
         conversation_id, command = await self._prepare(principal, conversation, new)
-        command = await self._asking.owning_if_hidden(conversation_id, command)
-        viewer = command.viewer
+        account = command.viewer.account
+        if account is not None:
+            command = await self._asking.owning_if_hidden(conversation_id, command)
+            reply = self._forgetting(conversation_id, account, reply)
+        envelope = Envelope(command, origin, reply, new.size)
+        self._asking.registry.tell(stream_of(conversation_id), envelope)
+        return conversation_id
+
+    def _forgetting(self, conversation_id: str, account: str, reply: Reply) -> Reply:
+        """Return ``reply``, but look again next time if the conversation was hidden."""
 
         def answered(outcome: Outcome | ParleyError) -> None:
             if isinstance(outcome, access.HiddenError):
-                self._asking.forget(conversation_id, viewer.account)
+                self._asking.forget(conversation_id, account)
             reply(outcome)
 
-        envelope = Envelope(command, origin, answered, new.size)
-        self._asking.registry.tell(stream_of(conversation_id), envelope)
-        return conversation_id
+        return answered
 
     async def writer(self, principal: Principal, wanted: Author | None) -> Author:
         """Return who a signal is from, with the rights of a message but without a claim.
@@ -133,9 +138,13 @@ class Conversations:
         conversation_id, external_id = self.resolve(principal, conversation)
         author = access.author_of(principal, new.author)
         access.check_visibility(principal, new.visibility)
-        contact_id = await self._asking.claimed_contact(
-            principal, author, conversation_id, may_create=external_id is not None
-        )
+        contact_id = parent = None
+        if author.type == "user":
+            contact_id = await self._asking.claimed_contact(
+                principal, author, conversation_id, may_create=external_id is not None
+            )
+        if new.parent_id is not None:
+            parent = await self._parent(principal, conversation_id, new.parent_id)
         return conversation_id, PostMessage(
             viewer=self._asking.viewer(principal),
             author=author,
@@ -145,17 +154,15 @@ class Conversations:
             visibility=new.visibility,
             metadata=new.metadata or {},
             flags=new.flags,
-            parent=await self._parent(principal, conversation_id, new.parent_id),
+            parent=parent,
             create_as=external_id,
             expected_version=new.expected_version,
             if_match=new.if_match,
         )
 
     async def _parent(
-        self, principal: Principal, conversation_id: str, parent_id: str | None
-    ) -> ParentHeader | None:
-        if parent_id is None:
-            return None
+        self, principal: Principal, conversation_id: str, parent_id: str
+    ) -> ParentHeader:
         uuid = ids.uuid_of(ids.MESSAGE, parent_id)
         event = await self._log.find(uuid) if uuid else None
         if (

@@ -41,14 +41,14 @@ async def conversation_events(caller: Caller, request: Request) -> Response | St
             if wanted
             else await environment.positions.head(stream)
         )
-        chunks = EventStream(
+        feed = EventStream(
             caller,
             request.media_type,
             start=start,
             stream=stream,
             types=TypeFilter(),
         )
-        return Streaming(chunks, request.media_type, HEADERS)
+        return Streaming(feed, request.media_type, HEADERS)
     after = await page_start(caller, request, stream, version)
     log, audience = caller.environment.log, caller.principal.audience
     found = await scan(

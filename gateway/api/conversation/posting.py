@@ -30,6 +30,8 @@ from gateway.http.problem import HttpError
 from gateway.limits import METADATA_BYTES_MAX, PAGE_BYTES_MAX
 from gateway.realtime.frames import event_json
 
+_ENCODER = msgspec.json.Encoder()
+
 
 def messages_path(conversation_id: str) -> str:
     """Return the path a message is posted to, with its id resolved."""
@@ -121,8 +123,8 @@ def check_size(body: msgspec.Struct, text: str, metadata: dict[str, Any]) -> int
     Raises:
         HttpError: ``too_large``: its text, its metadata or all of it.
     """
-    size = len(msgspec.json.encode(body))
-    packed = msgspec.json.encode(metadata) if metadata else b""
+    size = len(_ENCODER.encode(body))
+    packed = _ENCODER.encode(metadata) if metadata else b""
     if (
         len(text.encode()) > MESSAGE_TEXT_BYTES_MAX
         or len(packed) > METADATA_BYTES_MAX

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from engine.log.event import Event
 from engine.log.log import Log
 from gateway.realtime.protocol import AnyFrame, Ref
@@ -22,6 +24,8 @@ class Dialect:
     """The ``ref`` of a message that may be wrong otherwise; ``None`` if it has none."""
     encode: Callable[[str, dict[str, Any]], bytes]
     """A frame of the server: ``op`` and its members."""
+    encode_struct: Callable[[msgspec.Struct], bytes]
+    """The same, of a struct whose tag is ``op``: the frames that are written most often."""
     event: Callable[[Log, Event, str], bytes]
     """The frame of an event for an audience: built once, the same bytes for every recipient."""
     embed: Callable[[bytes], Any]

@@ -8,7 +8,14 @@ from engine.errors import ParleyError
 from gateway.http import body
 from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.frames import websocket_json
-from gateway.realtime.protocol import AnyFrame, BadFrameError, Call, Ref, Referring
+from gateway.realtime.protocol import (
+    AnyFrame,
+    BadFrameError,
+    Call,
+    MessageCreate,
+    Ref,
+    Referring,
+)
 
 SUBPROTOCOL = "parley.v1+json"
 
@@ -26,14 +33,22 @@ def decode(raw: bytes | str) -> AnyFrame:
     """
     try:
         data = raw.encode() if isinstance(raw, str) else raw
-        body.check_depth(data)
         frame: AnyFrame = _DECODER.decode(data)
+        if _may_be_deep(frame):
+            body.check_depth(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ParleyError) as error:
         detail = str(error) if isinstance(error, msgspec.MsgspecError | ParleyError) else "no UTF-8"
         raise BadFrameError(detail) from error
     if not isinstance(frame, Call):  # its body is checked against its own route
         body.check_contents(data, frame)
     return frame
+
+
+def _may_be_deep(frame: AnyFrame) -> bool:
+    """Say whether anything in the frame may hold whatever its sender likes."""
+    return isinstance(frame, Call) or (
+        isinstance(frame, MessageCreate) and bool(frame.message.metadata)
+    )
 
 
 def ref_of(raw: bytes | str) -> Ref:
@@ -60,6 +75,7 @@ DIALECT = Dialect(
     decode=decode,
     ref_of=ref_of,
     encode=encode,
+    encode_struct=_ENCODER.encode,
     event=websocket_json,
     embed=msgspec.Raw,
     body_json=body_json,

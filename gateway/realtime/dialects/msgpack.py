@@ -115,6 +115,7 @@ DIALECT = Dialect(
     decode=decode,
     ref_of=ref_of,
     encode=encode,
+    encode_struct=_ENCODER.encode,
     event=websocket_msgpack,
     embed=msgspec.json.decode,
     body_json=body_json,

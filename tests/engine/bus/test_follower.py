@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from trio.testing import wait_all_tasks_blocked
 
 from engine.bus.bus import Bus
@@ -209,7 +210,7 @@ async def test_a_bus_that_is_closed_tells_nothing_more() -> None:
 
 
 def noteless(records: list[StoredRecord]) -> Iterator[StoredRecord]:
-    return (record._replace(note=None) for record in records)
+    return (replace(record, note=None) for record in records)
 
 
 async def test_records_of_a_failed_commit_that_survived_are_found_in_the_log() -> None:

@@ -1,8 +1,7 @@
 """Which later events make an expected version a stale one."""
 
-import dataclasses
-
 import pytest
+from msgspec.structs import fields
 
 from engine.conversation.changing import asked
 from engine.conversation.commands import Changes
@@ -66,9 +65,9 @@ STALE = {
 
 
 def test_every_field_that_can_be_set_has_a_row_and_every_row_is_asked_for() -> None:
-    fields = {field.name for field in dataclasses.fields(Changes)}
-    assert set(CONFLICTS) == fields | {"message", "participants"}
-    assert set(SETTING) == set(STALE) == fields
+    names = {field.name for field in fields(Changes)}
+    assert set(CONFLICTS) == names | {"message", "participants"}
+    assert set(SETTING) == set(STALE) == names
     for name, changes in SETTING.items():
         assert asked(changes) == (name,)
 
@@ -80,7 +79,7 @@ def test_every_event_touches_a_topic_or_is_known_to_touch_none() -> None:
 
 
 def test_every_topic_that_conflicts_is_touched_by_something() -> None:
-    updated = ConversationUpdated(CONVERSATION, None, dict.fromkeys(Changes.__slots__), {})
+    updated = ConversationUpdated(CONVERSATION, None, dict.fromkeys(Changes.__struct_fields__), {})
     touched = {*TOUCHES.values(), *topics(updated), EVERYTHING}
     assert frozenset().union(*CONFLICTS.values()) <= touched
 

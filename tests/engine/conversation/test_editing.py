@@ -1,10 +1,10 @@
 """Who may change what was said, on which version of it, and what the actor remembers of it."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from engine.conversation.commands import AnyCommand, EditMessage, MessageHeader, RedactMessage
 from engine.conversation.editing import StaleHeaderError

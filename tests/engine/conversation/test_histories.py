@@ -170,7 +170,7 @@ def asked_for(state: ConversationState, command: AnyCommand) -> bool:
 
 def read_again(event: Event) -> Event:
     """Return the event as the log gives it back: its payload is decoded from its bytes."""
-    names = set(Event.__slots__) - {"_payload", "frames"}
+    names = set(Event.__slots__) - {"_payload", "_suffix", "cursor", "frames"}
     members = {name: getattr(event, name) for name in names}
     return Event(**members | {"catalogue": CATALOGUE})
 

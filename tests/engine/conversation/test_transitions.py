@@ -1,7 +1,6 @@
 """What a message does to a conversation, and what it is refused for."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 from msgspec import structs
@@ -148,8 +147,8 @@ def test_a_version_that_was_never_reached_is_bad() -> None:
 
 def test_a_new_conversation_is_at_version_0() -> None:
     first = post(ITSELF, author=CUSTOMER, create_as="conv_1")
-    assert len(decide(given(), replace(first, expected_version=0))) == 2
-    assert len(decide(given(), replace(first, if_match=0))) == 2
+    assert len(decide(given(), structs.replace(first, expected_version=0))) == 2
+    assert len(decide(given(), structs.replace(first, if_match=0))) == 2
 
 
 def test_a_hidden_conversation_says_nothing_of_its_version() -> None:

@@ -1,6 +1,7 @@
 """Every form of position, and every text that is none."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -259,6 +260,13 @@ def test_a_changed_or_shortened_cursor_is_refused() -> None:
 def test_what_only_begins_like_a_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursorError):
         parse(text)
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_a_cursor_may_stand_in_a_url_as_it_is(position: int) -> None:
+    cursor = CURSORS.make(position)
+    assert quote(cursor, safe="") == cursor
+    assert CURSORS.open(cursor) == AtPosition(position, EPOCH)
 
 
 def test_a_cursor_of_another_environment_is_refused() -> None:

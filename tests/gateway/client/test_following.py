@@ -21,7 +21,12 @@ from gateway.client.realtime import (
     State,
     following,
 )
-from gateway.limits import CONNECT_SECONDS, RECONNECT_SECONDS_MIN, SILENT_HEARTBEATS
+from gateway.limits import (
+    CONNECT_SECONDS,
+    RECONNECT_SECONDS_MIN,
+    RETRY_AFTER_SECONDS_MIN,
+    SILENT_HEARTBEATS,
+)
 from tests.gateway.client.proxies import Proxy, proxying
 from tests.support.realtime import talking
 from tests.support.servers import Server, serving
@@ -202,7 +207,7 @@ async def test_a_server_that_restarts_is_followed_on(tmp_path: Path) -> None:
     goodbyes = [state for state in states.seen if isinstance(state, Lost)]
     restarting = [state for state in goodbyes if state.reason == "the server is restarting"]
     assert len(restarting) == 2
-    assert all(state.retry_s >= 2.0 for state in restarting)
+    assert all(state.retry_s >= RETRY_AFTER_SECONDS_MIN for state in restarting)
 
 
 async def test_a_connection_that_ends_before_its_answer_is_tried_again_at_once(

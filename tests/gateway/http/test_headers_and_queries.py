@@ -98,6 +98,16 @@ def test_a_door_without_parameters_takes_none() -> None:
         query.decode("x=1", query.Nothing)
 
 
+def test_a_parameter_that_is_needed_is_missed_in_an_empty_query_too() -> None:
+    class Needed(msgspec.Struct, frozen=True):
+        limit: int
+
+    for text in ("", "limit="):
+        with pytest.raises(HttpError) as error:
+            query.decode(text, Needed)
+        assert code_of(error.value) == "bad_parameter"
+
+
 @given(st.integers(0, 2**63), st.text(max_size=20))
 def test_a_page_token_goes_on_where_it_was_made(after: int, text: str) -> None:
     assert paging.read(KEY, paging.make(KEY, query=text, after=after), query=text) == after

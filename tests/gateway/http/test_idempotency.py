@@ -1,5 +1,8 @@
 """Idempotency keys: where they stand, and what they are scoped to."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from engine.actor.outcome import Origin
@@ -11,10 +14,11 @@ from gateway.http.problem import HttpError, code_of
 
 
 class Text(Body, frozen=True, kw_only=True):
-    """A body with two members beside its key."""
+    """A body with three members beside its key."""
 
     text: str = ""
     number: int = 0
+    more: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def who(subject: str = "acct_1") -> Principal:
@@ -121,3 +125,9 @@ def test_the_fingerprint_is_that_of_the_body_without_its_key() -> None:
     assert fingerprint_of(Text(text="a", number=2)) != plain
     assert fingerprint_of(Text(text="b", number=1)) != plain
     assert len(plain) == 16
+
+
+def test_the_order_of_members_makes_no_other_fingerprint() -> None:
+    one, other = {"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1}
+    assert fingerprint_of(Text(more=one)) == fingerprint_of(Text(more=other))
+    assert fingerprint_of(Text(more={"a": 2})) != fingerprint_of(Text(more={"a": 1}))

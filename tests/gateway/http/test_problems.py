@@ -29,6 +29,7 @@ def classes(kind: type[ParleyError] = ParleyError) -> Iterator[type[ParleyError]
         yield from classes(found)
 
 
+REFUSALS = {"HttpError", "RefusedHandshakeError", "RefusedRequestError"}
 ENGINE_ERRORS = [kind for kind in classes() if kind.__module__ == errors.__name__]
 
 
@@ -50,7 +51,7 @@ def used_codes() -> frozenset[str]:
 def refuses(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     is_subclass = name == "super().__init__" and isinstance(call.args[0], ast.Constant)
-    return name.rsplit(".", 1)[-1] == "HttpError" or is_subclass
+    return name.rsplit(".", 1)[-1] in REFUSALS or is_subclass
 
 
 def test_the_engine_has_errors() -> None:

@@ -14,8 +14,7 @@ from engine.environment import Environment
 from engine.errors import ParleyError
 from gateway.metrics.commits import CommitTally
 from gateway.metrics.reading import EnvironmentFigures, Sources, read
-from gateway.realtime.hub import Hubs
-from gateway.streams.open_streams import OpenStreams
+from gateway.realtime.switchboard import Switchboard
 from persistence.memory.store import MemoryStores
 from persistence.protocols.store import Stores
 from persistence.records import Stream, StreamWrite
@@ -41,7 +40,7 @@ class Desk:
 @asynccontextmanager
 async def opened(stores: Stores) -> AsyncIterator[Desk]:
     engine = Engine(stores, master_key=bytes(32))
-    sources = Sources(version="1", engine=engine, hubs=Hubs(), streams=OpenStreams())
+    sources = Sources(version="1", engine=engine, switchboard=Switchboard())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         workspace = await engine.create_workspace()

@@ -11,8 +11,7 @@ from gateway.metrics.exposition import Exposition
 from gateway.metrics.reading import Sources
 from gateway.metrics.requests import OTHER_METHOD, RequestTally
 from gateway.metrics.table import METRICS, Histogram, Metric
-from gateway.realtime.hub import Hubs
-from gateway.streams.open_streams import OpenStreams
+from gateway.realtime.switchboard import Switchboard
 from persistence.memory.store import MemoryStores
 
 BOUNDED_LABELS = {
@@ -24,7 +23,7 @@ BY_NAME = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.n
 
 def sources() -> Sources:
     engine = Engine(MemoryStores(), master_key=bytes(32))
-    return Sources(version="1.2.3", engine=engine, hubs=Hubs(), streams=OpenStreams())
+    return Sources(version="1.2.3", engine=engine, switchboard=Switchboard())
 
 
 async def test_every_metric_of_the_table_is_exposed_and_no_other() -> None:
@@ -64,7 +63,7 @@ def test_no_metric_stands_twice() -> None:
 async def test_two_nodes_in_one_process_count_apart() -> None:
     one, other = sources(), sources()
     one.requests.answered("index", "GET", 200, 0.002)
-    one.hubs.sockets["parley.v1+json"] += 2
+    one.switchboard.sessions.counts["parley.v1+json"] += 2
     assert values(Exposition(one), "parley_websockets") == {("parley.v1+json",): 2.0}
     assert values(Exposition(other), "parley_websockets") == {}
     assert 'route="index"' in Exposition(one).text().decode()

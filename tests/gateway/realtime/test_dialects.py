@@ -116,6 +116,22 @@ def test_what_is_no_json_is_a_bad_frame(raw: bytes | str) -> None:
     assert json.ref_of(raw) is None
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"op":"ping","more":' + "[" * 100_000,
+        '{"op":"ping","ref":' + "[" * 100_000,
+        '{"op":"call","method":"POST","path":"/x","body":' + "[" * 40 + "]" * 40 + "}",
+        '{"op":"message.create","conversation":"c","message":{"text":"x","metadata":{"a":'
+        + "[" * 100_000,
+    ],
+    ids=["a member there is not", "a member of another type", "the body of a call", "metadata"],
+)
+def test_json_that_is_nested_too_deeply_is_a_bad_frame(raw: str) -> None:
+    with pytest.raises(BadFrameError):
+        json.decode(raw)
+
+
 def test_json_may_come_in_binary_messages_too() -> None:
     raw = b'{"op":"ping","ref":1}'
     assert json.decode(raw) == json.decode(raw.decode())

@@ -8,7 +8,8 @@ import pytest
 
 from engine.log.event import Event
 from engine.log.log import Log
-from gateway.realtime import frames
+from gateway.realtime import dialects, frames
+from gateway.realtime.dialects.dialect import Dialect
 from tests.support.tallies import Count, tallying
 
 Build = Callable[[Log, Event, str], bytes]
@@ -70,3 +71,27 @@ async def test_both_dialects_carry_the_same_event() -> None:
             written = frames.websocket_json(tallies.log, event, audience)
             assert msgspec.msgpack.decode(packed) == json.loads(written)
             assert len(packed) < len(written)
+
+
+@pytest.mark.parametrize(
+    "dialect", dialects.DIALECTS.values(), ids=lambda dialect: dialect.subprotocol
+)
+@pytest.mark.parametrize("ref", [None, 0, 7, "seven \u0020\u00e9"])
+async def test_a_receipt_is_the_frame_of_its_members(
+    dialect: Dialect, ref: int | str | None
+) -> None:
+    async with tallying() as tallies:
+        await tallies.ask(Count("a"))
+        (event,) = await tallies.log.read_feed(after=0)
+        members = {
+            "id": event.resource_id,
+            "conversation": event.stream.name,
+            "version": 1,
+            "epoch": tallies.log.epoch,
+            "cursor": tallies.log.cursor_of(event),
+            "event_id": event.id,
+            "replayed": True,
+        }
+        named = members if ref is None else {"ref": ref, **members}
+        receipt = frames.receipt(tallies.log, ref, event, replayed=True)
+        assert dialect.encode_struct(receipt) == dialect.encode("ok", named)

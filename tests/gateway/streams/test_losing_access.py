@@ -2,32 +2,18 @@
 
 from engine.actor.outcome import Origin
 from engine.conversation.events import Author
-from engine.conversation.service import ANYTHING, stream_of
-from engine.events.filters import TypeFilter
-from engine.events.service import Start
-from engine.principal import Principal
-from gateway.api.contract import NDJSON, Caller
-from gateway.realtime.hub import Hub
-from gateway.streams.open_streams import OpenStreams
-from gateway.streams.stream import EventStream
-from tests.support.desks import Desk, opened
+from engine.conversation.service import ANYTHING
+from tests.gateway.streams.following import followed
+from tests.support.desks import opened
 
 USER = Author("user", "usr_45")
-
-
-async def followed(desk: Desk, who: Principal, conversation_id: str, after: int) -> list[bytes]:
-    """Return what a stream of ``who`` gives from ``after`` on until it ends."""
-    caller = Caller(who, desk.environment, "ek_live_x", OpenStreams(), Hub())
-    stream = stream_of(conversation_id)
-    chunks = EventStream(caller, NDJSON, start=Start(after), stream=stream, types=TypeFilter())
-    return [chunk async for chunk in chunks]
 
 
 async def test_who_is_removed_before_the_stream_is_read_is_told_nothing() -> None:
     async with opened() as desk:
         posted = await desk.post(desk.staff, author=USER)
         conversation_id = posted.event.stream.name
-        assert await followed(desk, desk.customer("usr_other"), conversation_id, 0) == []
+        assert await followed(desk, desk.customer("usr_other"), conversation_id, 0) == b""
         assert desk.environment.bus._by_stream == {}  # noqa: SLF001
 
 
@@ -41,7 +27,7 @@ async def test_a_stream_ends_behind_a_removal_and_begins_again_behind_it() -> No
             desk.staff, conversation_id, other, ANYTHING, Origin("key_1")
         )
         await desk.post(desk.staff, "only the two of us")
-        text = b"".join(await followed(desk, desk.customer("usr_45"), conversation_id, 0))
+        text = await followed(desk, desk.customer("usr_45"), conversation_id, 0)
         assert text.count(b"\n") == 4
         assert b'"participant.removed"' in text
         assert b"only the two of us" not in text

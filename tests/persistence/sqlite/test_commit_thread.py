@@ -7,6 +7,7 @@ import trio
 
 from persistence.protocols.store import Store
 from persistence.sqlite import SqliteStores
+from persistence.sqlite.commit_thread import let_them_run
 from tests.support.disks import running
 from tests.support.drafts import write
 
@@ -47,6 +48,17 @@ async def test_a_loop_that_never_waits_does_not_starve_a_commit(stores: SqliteSt
         await committed(store)
         nursery.cancel_scope.cancel()
     assert loop.passes < PASSES_MAX
+
+
+async def test_a_loop_is_asked_to_yield_in_one_place_and_for_what_is_under_way(
+    stores: SqliteStores,
+) -> None:
+    asked = let_them_run()
+    async with running(stores) as one, running(stores, environment="test") as other:
+        await committed(one)
+        await committed(other)
+        assert let_them_run() is asked
+        assert len(asked) == 0
 
 
 async def test_two_stores_may_commit_at_the_same_time(stores: SqliteStores) -> None:

@@ -9,6 +9,7 @@ import trio
 
 from persistence.errors import StoreDamagedError
 from persistence.sqlite import SqliteStores
+from persistence.sqlite.database import CHECKPOINT_PAGES
 from tests.support.disks import running
 from tests.support.drafts import Heard, stream, write
 
@@ -67,6 +68,9 @@ async def test_settings_are_what_they_should_be(stores: SqliteStores, watched: W
             else:
                 assert connection.pragma("synchronous") == 2
                 assert connection.pragma("secure_delete") == (0 if is_log else 1)
+                usual = 1_000
+                pages = connection.pragma("wal_autocheckpoint")
+                assert pages == (CHECKPOINT_PAGES if is_log else usual)
 
 
 async def test_a_setting_that_does_not_take_is_refused(stores: SqliteStores) -> None:

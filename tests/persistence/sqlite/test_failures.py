@@ -81,14 +81,11 @@ async def test_a_full_disk_fails_keys_and_documents_and_no_later_ones(
 async def test_listeners_hear_of_records_that_survived_a_failed_commit(
     stores: SqliteStores,
 ) -> None:
-    fail_after_commit = [False]
+    writers: list[apsw.Connection] = []
 
     def watch(connection: apsw.Connection) -> None:
         if connection.filename.endswith("log.db") and not connection.readonly("main"):
-            # What this hook returns becomes the error of a COMMIT that has been made.
-            connection.set_wal_hook(
-                lambda *_: apsw.SQLITE_IOERR if fail_after_commit[0] else apsw.SQLITE_OK
-            )
+            writers.append(connection)
 
     apsw.connection_hooks.append(watch)
     told: list[StoredRecord] = []
@@ -96,10 +93,10 @@ async def test_listeners_hear_of_records_that_survived_a_failed_commit(
         async with running(stores) as store:
             store.feed.listen(told.extend)
             await store.log.append([write("a", 0, b"1")])
-            fail_after_commit[0] = True
+            # What this hook returns becomes the error of a COMMIT that has been made.
+            writers[0].set_wal_hook(lambda *_: apsw.SQLITE_IOERR)
             with pytest.raises(OutcomeUnknownError):
                 await store.log.append([write("a", 1, b"2"), write("b", 0, b"3")])
-            fail_after_commit[0] = False
             await store.log.append([write("a", 2, b"4")])
             await store.log.append([write("b", 1, b"5")])
     finally:

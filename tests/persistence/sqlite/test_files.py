@@ -8,6 +8,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from persistence.errors import StoreDamagedError, StoreError, StoreLockedError, StoreTooNewError
 from persistence.records import StreamWrite
@@ -230,7 +231,7 @@ async def test_a_log_of_an_earlier_version_is_brought_up_to_date(
     async with running(stores) as store:
         [record] = await store.log.read(stream("a"))
         await store.log.append(
-            [StreamWrite(stream("a"), 1, (draft()._replace(about=record.event_id),))]
+            [StreamWrite(stream("a"), 1, (replace(draft(), about=record.event_id),))]
         )
         [later] = await store.log.about([record.event_id])
 

@@ -1,0 +1,31 @@
+"""What is said to a connection that is not taken: made before anything of it was read. Pure."""
+
+import errno
+
+from gateway.dispatch import turned_away
+from gateway.http.problem import HttpError
+from gateway.server import responses
+from gateway.server.admission import Refusal
+
+OF_THIS_CONNECTION = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN})
+"""Errors of ``accept`` that speak of the one connection that was to be accepted (accept(2))."""
+
+_WHY = {
+    Refusal.FULL: HttpError("overloaded", "as many connections are open as there may be"),
+    Refusal.ADDRESS: HttpError(
+        "too_many_connections", "too many connections are open from this address; close some"
+    ),
+}
+
+
+def answer(refusal: Refusal) -> bytes:
+    """Return the whole response; the connection ends behind it."""
+    response = turned_away(_WHY[refusal], instance=None)
+    return responses.whole(
+        response.status,
+        response.body,
+        response.headers,
+        content_type=response.content_type,
+        close=True,
+        bodiless=False,
+    )
