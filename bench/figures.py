@@ -83,8 +83,6 @@ class Result:
     """What is counted: ``messages``, ``deliveries``."""
     latency_of: str
     """From what to what a latency counts."""
-    headline: str
-    """The figure of ``Phase.more`` that the scenario is about; empty: its rate and latency."""
     date: str
     command: str
     machine: Machine

@@ -5,17 +5,21 @@ import platform
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.histogram import Histogram
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 BLOCK = b"\0" * 4096
 WRITES = 100
 IN_MEMORY = frozenset({"tmpfs", "ramfs", "overlay"})
 """File systems whose synced write says nothing of a disk."""
+
+Cores = frozenset[int] | None
+"""Cores that a thread may run on, by their numbers; ``None``: as it is."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def resident_bytes(pid: int) -> int:
-    """Return the memory a process has in use."""
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
-
-
 def allow_open_files() -> int:
     """Let this process, and those it starts, open as many files as it may; return how many."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+@contextmanager
+def pinned(cores: Cores) -> Iterator[None]:
+    """Run this thread, and the processes and threads it starts, on some cores."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores or usual)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)

@@ -65,19 +65,6 @@ def by_batch(axes: Any, phases: Sequence[Phase], result: Result) -> None:
     axes.legend(fontsize="small")
 
 
-def memory(axes: Any, phases: Sequence[Phase], result: Result) -> None:
-    """Draw the server's memory over open sockets."""
-    axes.plot(
-        [int(phase.label.partition(" ")[0].replace(",", "")) for phase in phases],
-        [phase.more["server MiB"] for phase in phases],
-        "o-",
-    )
-    axes.set_ylim(bottom=0)
-    axes.set_title(result.title)
-    axes.set_xlabel(f"idle {result.unit}")
-    axes.set_ylabel("resident MiB of the server")
-
-
 @dataclass(frozen=True)
 class Plot:
     """How something is drawn: a panel for each group, or one for all of them."""
@@ -88,10 +75,7 @@ class Plot:
 
 PLOTS: dict[str, dict[str, Plot]] = {
     "send_ok": {"latency": Plot(latency)},
-    "rest_post": {"latency": Plot(latency)},
     "fan_out": {"latency": Plot(latency), "deliveries": Plot(throughput)},
-    "chat_pairs": {"latency": Plot(latency)},
-    "idle_sockets": {"memory": Plot(memory, together=True)},
     "append_batch": {"rows": Plot(by_batch, together=True), "latency": Plot(latency)},
 }
 """What is drawn of a scenario: name of the plot → how."""

@@ -150,20 +150,18 @@ def _both(phase: Phase) -> str:
 
 
 def _most(result: Result, phases: Sequence[Phase]) -> str:
-    most, valid = fastest(phases), [phase for phase in phases if not phase.void]
+    most = fastest(phases)
     if most is None:
         return VOID
-    if result.headline:
-        last = valid[-1]
-        return f"{_ms(last.more.get(result.headline))} {result.headline} ({last.label})"
     return f"{_number(most.per_s)} {result.unit}/s ({most.label})"
 
 
 PREFACE = """# Benchmarks
 
-Written by `make bench`; [docs/benchmarks.md](../../docs/benchmarks.md) says how to read it. Server
-and load generator share one machine. Latencies of open loops count from the moment a message was
-to be sent. A run that lost, doubled or disordered a message is void.
+Written by `python -m bench scenarios`; [docs/benchmarks.md](../../docs/benchmarks.md) says how to
+read it, and [court/report.md](court/report.md) measures Parley beside its peers. Server and load
+generator share one machine. Latencies of open loops count from the moment a message was to be sent.
+A run that lost, doubled or disordered a message is void.
 """
 
 

@@ -21,7 +21,6 @@ def run(scenario: Scenario, bench: Bench, command: str) -> Result:
         target=bench.target.name,
         unit=scenario.unit,
         latency_of=scenario.latency_of,
-        headline=scenario.headline,
         date=began.strftime("%Y-%m-%dT%H:%M:%SZ"),
         command=command,
         machine=facts,

@@ -42,7 +42,7 @@ class Bench:
     @contextmanager
     def serving(self) -> Iterator[Running]:
         """Serve a fresh data folder."""
-        with self.folder() as folder, self.target.serving(folder) as running:
+        with self.folder() as folder, self.target.conversing(folder) as running:
             yield running
 
     def of(self, usual: Sequence[float], quick: Sequence[float]) -> Sequence[float]:
@@ -80,5 +80,3 @@ class Scenario:
     unit: str
     latency_of: str
     run: Callable[[Bench], tuple[list[Phase], dict[str, float | str]]]
-    headline: str = ""
-    """The figure of ``Phase.more`` that matters most, if it is neither rate nor latency."""

@@ -14,7 +14,6 @@ from bench.correctness import Counts, Posted, Received, count_kept
 from bench.figures import Phase
 from bench.histogram import Histogram
 from bench.load.loops import Moment
-from bench.load.writers import Socket
 from bench.messages import Kept, Key, text_of
 from bench.peers.target import Target
 from bench.scenario import Bench
@@ -54,7 +53,7 @@ def stalled(target: Target) -> tuple[Phase, Phase]:
     """Stall a server under an open and under a closed loop of one message; return both phases."""
     bench = Bench(target, seconds=SECONDS, quick=True, say=lambda _: None)
     with bench.serving() as running:
-        posting = Posting(bench, running, Socket, connections=1, window=1)
+        posting = Posting(bench, running, connections=1, window=1)
         posting.closed("warm-up", 0.1)
         meanwhile = stall(running.pid)
         return (

@@ -1,13 +1,10 @@
-"""Connections that write messages, by WebSocket or by HTTP, and know what became of each."""
+"""WebSockets that write messages, and know what became of each."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from bench.correctness import Posted
-from bench.load.keepalive import KeepAlive
 from bench.load.poller import Poller
 from bench.load.websocket import WebSocket
 from bench.messages import Key, text_of
@@ -25,33 +22,6 @@ class UnansweredError(Exception):
     """The server did not answer what a load begins with."""
 
 
-class Carrier(Protocol):
-    """How a writer's messages travel."""
-
-    @property
-    def connects(self) -> int:
-        """How many times it has connected."""
-
-    def send(self, ref: int, conversation: str, text: str) -> None:
-        """Send a message."""
-
-    def close(self) -> None:
-        """Let the connection go."""
-
-
-class Author(Protocol):
-    """Who hears what becomes of the messages that a connection carries."""
-
-    def over(self, carrier: Carrier) -> None:
-        """Send over ``carrier`` from now on."""
-
-    def heard(self, heard: Answer | Refusal) -> None:
-        """Take an answer."""
-
-    def failed(self, why: str) -> None:
-        """Note that the connection is gone."""
-
-
 class Writer:
     """One author in one conversation."""
 
@@ -60,23 +30,19 @@ class Writer:
         self.author = author
         self.sent = 0
         self.on_answered: OnAnswered | None = None
-        self._carrier: Carrier | None = None
+        self._socket: Socket | None = None
 
-    def over(self, carrier: Carrier) -> None:
-        """Send over ``carrier`` from now on."""
-        self._carrier = carrier
-
-    @property
-    def connects(self) -> int:
-        return self._carrier.connects if self._carrier is not None else 0
+    def over(self, socket: "Socket") -> None:
+        """Send over ``socket`` from now on."""
+        self._socket = socket
 
     def send(self, intended: float) -> None:
         """Send the next message, which was to be sent at ``intended``."""
-        assert self._carrier is not None, "a writer without a connection"
+        assert self._socket is not None, "a writer without a connection"
         key = Key(self.author, self.sent)
         self.sent += 1
         self.posted.intended[key] = intended
-        self._carrier.send(
+        self._socket.send(
             key.number, self.posted.conversation, text_of(self.posted.conversation, key)
         )
 
@@ -97,16 +63,15 @@ class Writer:
         self.posted.errors.append(why)
 
     def close(self) -> None:
-        if self._carrier is not None:
-            self._carrier.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 class Socket:
     """A WebSocket that writes for a writer, and may follow conversations."""
 
-    def __init__(self, poller: Poller, running: Running, writer: Author | None = None) -> None:
+    def __init__(self, poller: Poller, running: Running, writer: Writer | None = None) -> None:
         """Connect; see :class:`bench.load.websocket.WebSocket`."""
-        self.connects = 1
         self.closed: list[str] = []
         self.followed: dict[int, int] = {}
         """Answers to subscriptions: ref → version of the conversation."""
@@ -150,33 +115,6 @@ class Socket:
         self.closed.append(why)
         if self._writer is not None:
             self._writer.failed(why)
-
-
-class Requests:
-    """An HTTP connection that writes for a writer."""
-
-    def __init__(self, poller: Poller, running: Running, writer: Writer) -> None:
-        self._running = running
-        self._writer = writer
-        self._refs: deque[int] = deque()
-        self._client = KeepAlive(
-            poller, running.address, on_answer=self._take, on_closed=writer.failed
-        )
-        writer.over(self)
-
-    @property
-    def connects(self) -> int:
-        return self._client.connects
-
-    def send(self, ref: int, conversation: str, text: str) -> None:
-        self._refs.append(ref)
-        self._client.send(self._running.request(ref, conversation, text))
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _take(self, status: int, body: bytes) -> None:
-        self._writer.heard(self._running.answered(self._refs.popleft(), status, body))
 
 
 def settle(poller: Poller, done: Callable[[], bool], what: str) -> None:

@@ -1,31 +1,40 @@
 """Parley itself, whole: a ``parley dev`` with a process and a data folder of its own.
 
-Every message is authenticated, checked, sealed, appended and forced to disk before it is answered.
+Every message is authenticated, checked, sealed, appended and forced to disk before it is answered,
+except where the store is ``memory``: then it is all of that but appended and forced to disk.
 """
 
 import json
-import os
-import select
-import signal
-import subprocess
+import platform
+import re
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
+from bench.machine import Cores
 from bench.messages import Kept
+from bench.peers.peer import Serving, environment
+from bench.peers.process import started
 from bench.peers.target import Answer, Delivery, Heard, Refusal
 
-NAME = "parley"
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
+NAME = "Parley"
+READY = re.compile(r'^\{"url".*\}$', re.MULTILINE)
+MADE_OF = ("trio", "apsw", "msgspec", "pynacl")
+RAISED_CAPS = (
+    *("--max-connections", "30000"),
+    *("--max-connections-per-address", "0"),
+    *("--max-connections-per-key", "0"),
+)
+"""All connections of a load come from one address, with one key."""
+
 READ_SECONDS = 20.0
 PAGE = 200
 FIRST_VERSION = 2
@@ -53,7 +62,7 @@ _DECODER = msgspec.json.Decoder(_Frame)
 
 @dataclass(frozen=True)
 class RunningParley:
-    """A sandbox that serves."""
+    """A sandbox that serves, and what the scenarios in Python say to it."""
 
     pid: int
     folder: Path
@@ -91,20 +100,6 @@ class RunningParley:
             return None
         return Refusal(frame.ref, payload[:300].decode())
 
-    def request(self, ref: int, conversation: str, text: str) -> bytes:
-        del ref  # an answer comes in turn
-        body = _message(text)
-        return (
-            f"POST /v1/conversations/{conversation}/messages HTTP/1.1\r\n"
-            f"Host: {self.address[0]}\r\nAuthorization: Bearer {self.key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        ).encode("ascii")
-
-    def answered(self, ref: int, status: int, body: bytes) -> Answer | Refusal:
-        if status != httpx2.codes.CREATED:
-            return Refusal(ref, f"{status} {body[:300].decode()}")
-        return Answer(ref, json.loads(body)["version"])
-
     def kept(self, conversation: str) -> list[Kept]:
         found: list[Kept] = []
         parameters: dict[str, str] = {"limit": str(PAGE)}
@@ -117,61 +112,61 @@ class RunningParley:
             parameters["page"] = page["next"]
 
 
+@dataclass(frozen=True)
 class Parley:
-    """Starts sandboxes."""
+    """Starts sandboxes of one kind."""
 
-    name = NAME
+    name: str = NAME
+    server: Literal["front_door", "hypercorn"] = "front_door"
+    store: Literal["sqlite", "memory"] = "sqlite"
+    dialect: str = "parley"
+
+    @property
+    def durable(self) -> bool:
+        return self.store == "sqlite"
+
+    def install(self) -> Mapping[str, str]:
+        """Return the versions; this tree is installed already."""
+        server = ("hypercorn",) if self.server == "hypercorn" else ("httptools",)
+        found = {name: version(name) for name in (*MADE_OF, *server)}
+        return {"parley": version("parley"), "python": platform.python_version()} | found
 
     @contextmanager
-    def serving(self, folder: Path) -> Iterator[RunningParley]:
+    def serving(self, folder: Path, cores: Cores) -> Iterator[Serving]:
+        """Start one; see :class:`bench.peers.peer.Peer`."""
+        with self._started(folder, cores) as (pid, told):
+            port = urlsplit(told["url"]).port or 0
+            yield Serving(pid, port, told["secret_key"], told["admin_key"])
+
+    @contextmanager
+    def conversing(self, folder: Path) -> Iterator[RunningParley]:
+        """Start one; see :class:`bench.peers.target.Target`."""
+        with (
+            self._started(folder, None) as (pid, told),
+            httpx2.Client(
+                base_url=told["url"],
+                headers={
+                    "Authorization": f"Bearer {told['secret_key']}",
+                    "Accept": "application/json",
+                },
+                timeout=READ_SECONDS,
+            ) as client,
+        ):
+            parts = urlsplit(told["url"])
+            address = (str(parts.hostname), int(parts.port or 0))
+            yield RunningParley(pid, folder, address, told["secret_key"], client)
+
+    @contextmanager
+    def _started(self, folder: Path, cores: Cores) -> Iterator[tuple[int, dict[str, str]]]:
         command = [sys.executable, "-m", "gateway", "dev", "--json", "--no-seed"]
         command += ["--port", "0", "--data", str(folder / "data"), "--log-level", "warning"]
-        settings = {name: text for name, text in os.environ.items() if "PARLEY_" not in name}
-        with (
-            (folder / "stderr.txt").open("wb") as stderr,
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, cwd=folder, env=settings
-            ) as process,
-        ):
-            try:
-                ready = _ready(process, folder)
-                parts, key = urlsplit(ready["url"]), ready["secret_key"]
-                address = (str(parts.hostname), int(parts.port or 0))
-                with httpx2.Client(
-                    base_url=ready["url"],
-                    headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
-                    timeout=READ_SECONDS,
-                ) as client:
-                    yield RunningParley(process.pid, folder, address, key, client)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                _ended(process)
+        command += ["--server", self.server, "--store", self.store, *RAISED_CAPS]
+        variables = environment()
+        with started(command, folder, READY, environment=variables, cores=cores) as process:
+            yield process.pid, json.loads(process.said[0])
 
 
 def _message(text: str) -> str:
     """Return a message whose idempotency key is its text without the padding."""
     key = text.rpartition(" ")[0].replace(" ", "-")
     return f'{{"text":"{text}","idempotency_key":"{key}"}}'
-
-
-def _ready(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
-    assert process.stdout is not None
-    deadline, line = time.monotonic() + START_SECONDS, b""
-    while not line.endswith(b"\n"):
-        left = max(0.0, deadline - time.monotonic())
-        readable, _, _ = select.select([process.stdout], [], [], left)
-        chunk = os.read(process.stdout.fileno(), 4096) if readable else b""
-        if not chunk:
-            said = (folder / "stderr.txt").read_text(encoding="utf-8")
-            raise RuntimeError(f"the server did not become ready:\n{said}")
-        line += chunk
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise

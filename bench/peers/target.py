@@ -1,8 +1,7 @@
-"""The seam to a server under measurement: how to start it, connect, post and receive.
+"""The seam between the scenarios in Python and their server: start, connect, post and receive.
 
-A peer is one module with a :class:`Target`, and a line in ``TARGETS``. Its own words stay in there:
-scenarios know conversations, messages and versions. A server that numbers nothing must number its
-messages in its dialect, or be measured by scenarios that do not ask for it.
+A server is one module with a :class:`Target`, and a line in ``TARGETS``. Its own words stay in
+there: scenarios know conversations, messages and versions.
 """
 
 from contextlib import AbstractContextManager
@@ -51,7 +50,7 @@ class Running(Protocol):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port of both HTTP and WebSocket."""
+        """Host and port."""
 
     @property
     def first_version(self) -> int:
@@ -69,12 +68,6 @@ class Running(Protocol):
     def heard(self, payload: bytes) -> Heard:
         """Return what a WebSocket message of the server means."""
 
-    def request(self, ref: int, conversation: str, text: str) -> bytes:
-        """Return the HTTP request that writes ``text``."""
-
-    def answered(self, ref: int, status: int, body: bytes) -> Answer | Refusal:
-        """Return what the answer to :meth:`request` means."""
-
     def kept(self, conversation: str) -> list[Kept]:
         """Return every message of a conversation, read back from the server, in its order."""
 
@@ -86,5 +79,5 @@ class Target(Protocol):
     def name(self) -> str:
         """What reports call it."""
 
-    def serving(self, folder: Path) -> AbstractContextManager[Running]:
+    def conversing(self, folder: Path) -> AbstractContextManager[Running]:
         """Serve with its data below ``folder`` until the end of the block."""

@@ -9,8 +9,8 @@ import os
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ import trio
 
 from bench.correctness import Counts
 from bench.figures import Load, Phase
+from bench.machine import pinned
 from bench.measuring import Meter
 from bench.scenario import PATIENCE_SECONDS, Bench, Scenario
 from engine import ids
@@ -196,26 +197,16 @@ async def _measured(store: Store, folder: Path, case: Case, seconds: float) -> P
     )
 
 
-@contextmanager
-def _cores(*, one: bool) -> Iterator[None]:
-    """Run this thread, and those it starts, on one core."""
-    usual = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(usual)} if one else usual)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, usual)
-
-
 def run(bench: Bench) -> tuple[list[Phase], dict[str, float | str]]:
     """Measure."""
     seconds = min(bench.seconds, SECONDS_MAX)
     phases: list[Phase] = []
+    first = frozenset({min(os.sched_getaffinity(0))})
     for one_core in (False,) if bench.quick else (False, True):
         for loop in LOOPS_QUICK if bench.quick else LOOPS:
             for rows in bench.of(ROWS, (16,)):
                 case = Case(int(rows), loop, one_core)
-                with bench.folder() as folder, _cores(one=one_core):
+                with bench.folder() as folder, pinned(first if one_core else None):
                     phases.append(bench.told(trio.run(measured, folder, case, seconds)))
     settings: dict[str, float | str] = {
         "streams": STREAMS,

@@ -10,13 +10,10 @@ from bench.figures import Load, Phase
 from bench.histogram import Histogram
 from bench.load.loops import LEAD_SECONDS, Moment, arrivals, closed_loop, open_loop
 from bench.load.poller import Poller
-from bench.load.writers import Writer, begin
+from bench.load.writers import Socket, Writer, begin
 from bench.measuring import Meter
 from bench.peers.target import Running
 from bench.scenario import PATIENCE_SECONDS, Bench, climbed
-
-Carry = Callable[[Poller, Running, Writer], object]
-"""Opens a connection for a writer: :class:`Socket` or :class:`Requests`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,6 @@ class Posting:
 
     bench: Bench
     running: Running
-    carry: Carry
     connections: int
     window: int
 
@@ -90,7 +86,7 @@ class Posting:
         writers = [Writer(Posted(f"conv_{name}_{at}")) for at in range(self.connections)]
         try:
             for writer in writers:
-                self.carry(poller, self.running, writer)
+                Socket(poller, self.running, writer)
             begin(poller, writers)
             meter = Meter(self.running.pid, self.running.folder)
             for writer in writers:
@@ -109,9 +105,7 @@ class Posting:
         for writer in writers:
             kept = self.running.kept(writer.posted.conversation)
             counts.add(count_kept(writer.posted, kept, first_version=self.running.first_version))
-        again = sum(writer.connects - 1 for writer in writers)
-        more = {"reconnects": float(again)} if again else {}
-        return meter.phase(load, counts, late=late, more=more)
+        return meter.phase(load, counts, late=late)
 
 
 def _settled(writers: list[Writer]) -> Callable[[], bool]:

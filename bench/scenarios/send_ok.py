@@ -1,7 +1,6 @@
 """From ``message.create`` on a WebSocket to its ``ok``, which says that it is on disk."""
 
 from bench.figures import Phase
-from bench.load.writers import Socket
 from bench.scenario import Bench, Scenario
 from bench.scenarios.posting import Posting
 
@@ -14,7 +13,7 @@ WINDOW = 16
 def run(bench: Bench) -> tuple[list[Phase], dict[str, float | str]]:
     """Measure."""
     with bench.serving() as running:
-        posting = Posting(bench, running, Socket, connections=CONNECTIONS, window=WINDOW)
+        posting = Posting(bench, running, connections=CONNECTIONS, window=WINDOW)
         phases = posting.phases(tuple(bench.of(RATES, RATES_QUICK)))
     return phases, {"connections": CONNECTIONS, "window_per_connection": WINDOW}
 

@@ -36,7 +36,7 @@ def phase(
     )
 
 
-def result(*phases: Phase, scenario: str = "send_ok", headline: str = "") -> Result:
+def result(*phases: Phase, scenario: str = "send_ok") -> Result:
     """Return the result of these phases."""
     return Result(
         scenario=scenario,
@@ -45,7 +45,6 @@ def result(*phases: Phase, scenario: str = "send_ok", headline: str = "") -> Res
         target="parley",
         unit="messages",
         latency_of="from here to there",
-        headline=headline,
         date="2026-01-18T12:00:00Z",
         command="python -m bench send_ok",
         machine=Machine(2, "x86_64", "3.11.7", "Linux 6.1", "ext4", 0.1),

@@ -81,13 +81,6 @@ def test_a_busy_generator_is_marked() -> None:
     assert "!" not in report.text(result(phase()))
 
 
-def test_a_headline_figure_is_in_the_summary() -> None:
-    one = phase(per_s=None)
-    one.more["KiB/socket"] = 57.6
-    page = report.markdown([result(one, headline="KiB/socket")], {})
-    assert "57.6 KiB/socket (closed, 4)" in page
-
-
 def test_every_group_has_a_table_of_its_own() -> None:
     page = report.markdown([result(phase(group="100 members"), phase(group="1,000 members"))], {})
     assert page.count("| load |") == 2

@@ -4,13 +4,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 from bench import results_file, self_test
-from bench.__main__ import main
+from bench.__main__ import scenarios
 from bench.messages import Kept
 from bench.peers import TARGETS, parley
 from bench.peers.parley import Parley, RunningParley
@@ -22,7 +22,7 @@ SECONDS = 0.1
 
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_a_quick_run_keeps_a_result_that_is_not_void(name: str, tmp_path: Path) -> None:
-    assert main(name, quick=True, seconds=SECONDS, results=tmp_path) == 0
+    assert scenarios(name, quick=True, seconds=SECONDS, results=tmp_path) == 0
     kept = results_file.read(tmp_path / f"{name}.json")
     assert kept.scenario == name
     assert not kept.void
@@ -55,16 +55,16 @@ class Swapping(RunningParley):
         return found
 
 
+@dataclass(frozen=True)
 class Lying(Parley):
     """Parley as somebody else would have it."""
 
-    def __init__(self, liar: type[RunningParley]) -> None:
-        self._liar = liar
+    liar: type[RunningParley] = RunningParley
 
     @contextmanager
-    def serving(self, folder: Path) -> Iterator[RunningParley]:
-        with super().serving(folder) as honest:
-            yield self._liar(*(getattr(honest, field.name) for field in fields(honest)))
+    def conversing(self, folder: Path) -> Iterator[RunningParley]:
+        with super().conversing(folder) as honest:
+            yield self.liar(*(getattr(honest, field.name) for field in fields(honest)))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_server_that_goes_wrong_voids_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(TARGETS, parley.NAME, Lying(liar))
-    assert main(scenario, quick=True, seconds=SECONDS, results=tmp_path) == 1
+    monkeypatch.setitem(TARGETS, parley.NAME, Lying(liar=liar))
+    assert scenarios(scenario, quick=True, seconds=SECONDS, results=tmp_path) == 1
     kept = results_file.read(tmp_path / f"{scenario}.json")
     assert kept.void
     assert all(getattr(phase.counts, fault) > 0 for phase in kept.phases)
@@ -96,7 +96,7 @@ def test_a_stalled_server_shows_in_an_open_loop_and_hides_in_a_closed_one() -> N
 
 
 def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("warp") == 2
+    assert scenarios("warp") == 2
     assert "fan_out" in capsys.readouterr().out
 
 

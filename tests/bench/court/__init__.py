@@ -1,0 +1,1 @@
+"""The court: its rules and its table, and one small sitting."""

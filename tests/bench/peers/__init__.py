@@ -1,0 +1,1 @@
+"""The servers beside Parley: how they are pinned, installed and started."""
