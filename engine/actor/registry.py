@@ -148,7 +148,8 @@ class Registry:
             else:  # what it has in flight may still be committed, and must be replayed too
                 before.when_drained(partial(self._start, actor))
             self._let_idle_ones_go()
-        self._actors.move_to_end(stream)
+        if len(self._actors) > self._live_actors_max // 2:  # else nobody will be let go
+            self._actors.move_to_end(stream)
         return actor
 
     def _start(self, actor: Actor) -> None:

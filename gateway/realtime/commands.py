@@ -21,6 +21,7 @@ from gateway.realtime.answers import Answers
 from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.following import Following
 from gateway.realtime.forms import websocket_form
+from gateway.realtime.frames import receipt
 from gateway.realtime.line import Line
 from gateway.realtime.roll import Seat
 from gateway.realtime.signalling import advance_mark, seat_of
@@ -217,18 +218,9 @@ class Commands:
             raise await with_missed(caller, writing.conversation_id, error) from error
 
     def _posted(self, ref: protocol.Ref, posted: Posted) -> None:
-        event, log = posted.event, self._caller.environment.log
-        self._answers.answer(
-            "ok",
-            ref,
-            id=event.resource_id,
-            conversation=event.stream.name,
-            version=event.version,
-            epoch=log.epoch,
-            cursor=log.cursor_of(event),
-            event_id=event.id,
-            replayed=posted.replayed,
-        )
+        log = self._caller.environment.log
+        frame = receipt(log, ref, posted.event, replayed=posted.replayed)
+        self._line.answer(self._dialect.encode_struct(frame))
 
     async def _typing(self, frame: protocol.Typing) -> None:
         """Tell the others who are here; nothing of it is kept."""

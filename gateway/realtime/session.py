@@ -110,7 +110,7 @@ class Session:
         self._switchboard.sessions.discard(self)
 
     def stop(self, retry_after_s: float) -> None:
-        """Take no more frames, answer the commands that are under way, and say goodbye.
+        """Hear no more frames, answer the commands that were heard, and say goodbye.
 
         Args:
             retry_after_s: when the client should connect again.

@@ -48,9 +48,13 @@ class Sessions:
         self._open[session] = (subprotocol, None)
         self.counts[subprotocol] += 1
 
+    def has_room(self, key_id: str) -> bool:
+        """Say whether a key may have one more."""
+        return not self._per_key or self._of_key[key_id] < self._per_key
+
     def enter(self, session: Stoppable, key_id: str) -> bool:
         """Note whose it is; ``False`` if its key has as many as it may."""
-        if self._per_key and self._of_key[key_id] >= self._per_key:
+        if not self.has_room(key_id):
             return False
         self._open[session] = (self._open[session][0], key_id)
         self._of_key[key_id] += 1

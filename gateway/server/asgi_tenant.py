@@ -10,7 +10,8 @@ import trio
 
 from engine.errors import ParleyError
 from gateway.dispatch import turned_away
-from gateway.limits import ASGI_BODY_BYTES_MAX
+from gateway.http.problem import HttpError
+from gateway.limits import ASGI_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 from gateway.realtime.forms import chunk
 from gateway.realtime.outlet import ClosedOutletError
 from gateway.server import responses
@@ -79,7 +80,11 @@ class AsgiTenant:
             if self._gone.is_set():
                 raise PeerGoneError("the peer has left")
             self._more = trio.Event()
-            await self._more.wait()
+            with trio.move_on_after(REQUEST_BODY_SECONDS) as deadline:
+                await self._more.wait()
+            if deadline.cancelled_caught:
+                detail = f"nothing of the body came for {REQUEST_BODY_SECONDS:g} seconds"
+                raise HttpError("request_timeout", detail)
         body = bytes(incoming.body)
         incoming.body.clear()
         if not incoming.complete:

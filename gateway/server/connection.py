@@ -364,5 +364,8 @@ class Connection:
             answer = turned_away(error, instance=None)
             self.answer(answer, close=True)
             self._deadline.within(CLOSING_SECONDS, self.channel.abort)
+        elif self.wire.waiting and not self._lingering:
+            # It is still being answered; a peer that takes nothing is ended by the wire.
+            self._deadline.within(KEEP_ALIVE_SECONDS, self._give_up)
         else:
             self.channel.abort()

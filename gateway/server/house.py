@@ -83,6 +83,8 @@ class House:
             self._refuse(connection, incoming, refusal)
             return
 
+        connection.channel.pause()  # what comes before the answer belongs to the WebSocket
+
         def looked(caller: Caller | None, error: Exception | None) -> None:
             if error is None:
                 self._open(connection, incoming, protocols, caller)

@@ -11,6 +11,7 @@ from engine.errors import NotFoundError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from gateway.api.contract import NDJSON, SSE, Caller, StreamOutlet
+from gateway.http.problem import HttpError
 from gateway.limits import HEARTBEAT_SECONDS, RETRY_MS
 from gateway.realtime import forms
 from gateway.realtime.expiry import end_of
@@ -60,7 +61,14 @@ class EventStream:
         stream: Stream | None,
         types: TypeFilter,
     ) -> None:
-        """Follow one ``stream``, or the whole environment, from ``start`` on."""
+        """Follow one ``stream``, or the whole environment, from ``start`` on.
+
+        Raises:
+            HttpError: ``too_many_connections``: its key has as many streams open as it may.
+        """
+        if not caller.switchboard.streams.has_room(caller.principal.key_id):
+            detail = "too many streams of this key are open; close some"
+            raise HttpError("too_many_connections", detail)
         self._caller = caller
         self._media_type = media_type
         self._format = FORMATS[media_type]

@@ -11,9 +11,9 @@ from hypercorn.config import Config
 
 from gateway.limits import CLOSING_SECONDS
 from tests.support.bounds import shorten
-from tests.support.desks import Desk
 from tests.support.realtime import talking
 from tests.support.servers import Server, ServerName, serving
+from tests.support.talk import fill
 from tests.support.wire import (
     PATIENCE_SECONDS,
     PING,
@@ -33,18 +33,6 @@ SLACK_SECONDS = 1.5
 """What a slow machine may add to a stop."""
 
 REQUEST = b"GET /openapi.json HTTP/1.1\r\nHost: parley\r\n\r\n"
-MESSAGES = 160
-TEXT_BYTES = 30_000
-"""4.8 MB in all: more than the kernel keeps for one who does not read."""
-
-
-async def fill(server: Server) -> None:
-    """Write more to ``conv_123`` than fits between a server and a client."""
-
-    desk = Desk(await server.node.engine.environment(server.tenant.workspace, "live"))
-    async with trio.open_nursery() as nursery:
-        for _ in range(MESSAGES):
-            nursery.start_soon(desk.post, desk.staff, "x" * TEXT_BYTES)
 
 
 @asynccontextmanager

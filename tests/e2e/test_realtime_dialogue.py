@@ -8,7 +8,8 @@ import pytest
 
 from gateway.limits import JSON_DEPTH_MAX, SUBSCRIPTIONS_MAX
 from tests.support.realtime import JSON, Speech, talking
-from tests.support.servers import Server
+from tests.support.servers import Server, ServerName, serving
+from tests.support.wire import BINARY, TEXT, frame, handshake, wired
 
 pytestmark = pytest.mark.usefixtures("speech")
 
@@ -185,6 +186,29 @@ async def test_answers_of_many_commands_in_flight_keep_their_refs(server: Server
         answers = [await talk.hear("ok") for _ in range(200)]
     assert [answer["ref"] for answer in answers] == list(range(200))
     assert [answer["version"] for answer in answers] == list(range(2, 202))
+
+
+async def test_commands_that_come_at_once_and_must_wait_are_answered_and_more_is_heard(
+    tmp_path: Path, server_name: ServerName, speech: Speech
+) -> None:
+    """After a restart nothing is at hand, so that each of them waits for its actor."""
+    async with serving(tmp_path, server=server_name) as server:
+        key = server.tenant.live
+        async with talking(server.realtime_url, key) as talk:
+            for at in range(6):
+                await talk.post(f"case-{at}", "Hello")
+    async with serving(tmp_path, server=server_name) as server, wired(server.url) as wire:
+        protocol = f"Sec-WebSocket-Protocol: {speech.subprotocol}".encode()
+        await wire.send(handshake(protocol, key=key))
+        await wire.until(b"ready")
+        for at in range(0, 6, 2):
+            await wire.send(subscribing(speech, at) + subscribing(speech, at + 1))
+            await wire.until(f"case-{at + 1}".encode())
+
+
+def subscribing(speech: Speech, at: int) -> bytes:
+    said = speech.write({"op": "subscribe", "conversation": f"case-{at}"})
+    return frame(BINARY, said) if isinstance(said, bytes) else frame(TEXT, said.encode())
 
 
 async def test_any_json_route_can_be_called(server: Server) -> None:

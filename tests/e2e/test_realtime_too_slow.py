@@ -9,18 +9,15 @@ import trio
 
 from gateway.limits import OUTBOUND_WRITE_SECONDS
 from tests.support.bounds import shorten
-from tests.support.desks import Desk
 from tests.support.realtime import PATIENCE_SECONDS, Talk, bearer, dialing
 from tests.support.servers import Server
+from tests.support.talk import UNREAD_MESSAGES, fill
 from tests.support.wire import SMALL_BUFFER_BYTES
 
 pytestmark = pytest.mark.usefixtures("speech")
 
 SOON_SECONDS = 0.3
-MESSAGES = 160
-TEXT_BYTES = 30_000
-"""4.8 MB in all: more than the kernel keeps for one who does not read."""
-VERSIONS = list(range(1, MESSAGES + 2))
+VERSIONS = list(range(1, UNREAD_MESSAGES + 2))
 HERE = {"conversation": "conv_123"}
 
 
@@ -33,13 +30,6 @@ async def late(server: Server, *, after: int = 0) -> AsyncIterator[Talk]:
         await talk.hear("ready")
         await talk.asked("subscribe", **HERE, after=after)
         yield talk
-
-
-async def fill(server: Server) -> None:
-    desk = Desk(await server.node.engine.environment(server.tenant.workspace, "live"))
-    async with trio.open_nursery() as nursery:
-        for _ in range(MESSAGES):
-            nursery.start_soon(desk.post, desk.staff, "x" * TEXT_BYTES)
 
 
 async def until_let_go(server: Server) -> None:

@@ -157,7 +157,6 @@ def authorized(server: Sandbox, first: bytes, *lines: bytes) -> bytes:
 
 def packets(server: Sandbox) -> dict[str, bytes]:
     """Return what clients have said that hear the server no more, or never answer it."""
-    wanted = {"op": "subscribe", "conversation": "conv_123", "after": 0}
     health = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     return {
         "says nothing": b"",
@@ -181,22 +180,30 @@ def packets(server: Sandbox) -> dict[str, bytes]:
         "reads no stream": authorized(
             server, f"GET {EVENTS}?after=0".encode(), b"Accept: text/event-stream"
         ),
-        "has a socket and answers nothing": handshake(key=server.key),
-        "has a socket and never said who it is": handshake(),
-        "has a socket and reads nothing": handshake(key=server.key)
-        + frame(TEXT, json.dumps(wanted).encode()),
     }
 
 
 @asynccontextmanager
 async def all_sorts(server: Sandbox) -> AsyncIterator[None]:
-    """Keep a connection open for each of them."""
+    """Keep a connection open for each of them, and sockets that do no better."""
+    wanted = {"op": "subscribe", "conversation": "conv_123", "after": 0}
+    subscribe = frame(TEXT, json.dumps(wanted).encode())
     async with AsyncExitStack() as clients:
-        for packet in packets(server).values():
+
+        async def another() -> Wire:
             small = wired(server.url, receive_buffer_bytes=SMALL_BUFFER_BYTES)
-            wire = await clients.enter_async_context(small)
-            with trio.move_on_after(0.2):
+            return await clients.enter_async_context(small)
+
+        for packet in packets(server).values():
+            wire = await another()
+            with trio.move_on_after(0.2):  # one sends more than the server reads
                 await wire.send(packet)
+        for key in (server.key, None):
+            await (await another()).become_socket(key)
+        deaf = await another()
+        await deaf.become_socket(server.key)
+        await deaf.send(subscribe)
+        await deaf.until_full()
         yield
 
 

@@ -1,5 +1,6 @@
 """One connection on which requests are asked in a row, byte by byte if need be, and answered."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,9 +15,9 @@ INTERIM = 100
 class Exchanges(Wire):
     """Reads the answers one after the other; what a client library would not let us see, too."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream, plain: trio.socket.SocketType) -> None:
         """Speak over ``stream``."""
-        super().__init__(stream)
+        super().__init__(stream, plain)
         self._received = bytearray()
 
     async def ask(self, *lines: bytes, body: bytes = b"") -> None:
@@ -83,8 +84,8 @@ class Exchanges(Wire):
 
 @asynccontextmanager
 async def exchanging(
-    url: str, *, receive_buffer_bytes: int | None = None
+    url: str, *, receive_buffer_bytes: int | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Exchanges]:
     """Connect to the server at ``url``; leave without a word."""
-    async with wired(url, receive_buffer_bytes=receive_buffer_bytes) as wire:
-        yield Exchanges(wire.stream)
+    async with wired(url, receive_buffer_bytes=receive_buffer_bytes, tls=tls) as wire:
+        yield Exchanges(wire.stream, wire.socket)

@@ -1,8 +1,9 @@
 """A whole node on a real socket, inside the test's own trio run."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from gateway import node
 from gateway.compose import Node
 from gateway.config import Settings
 from persistence.protocols.store import Stores
+from tests.support.certificates import Certificate
 
 ServerName: TypeAlias = Literal["front_door", "hypercorn"]
 """What speaks HTTP: Parley's own server, or Hypercorn."""
@@ -35,6 +37,7 @@ class Server:
     url: str
     node: Node
     tenant: Tenant
+    tls: ssl.SSLContext | None = None
 
     @property
     def name(self) -> ServerName:
@@ -48,7 +51,8 @@ class Server:
         """Return a client of this server, with ``key`` as its credential."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20)
+        verify = self.tls or True
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, verify=verify)
 
     async def new_tenant(self) -> Tenant:
         """Make another workspace on the same server."""
@@ -81,9 +85,12 @@ async def serving(
     server: ServerName = "front_door",
     store: Literal["sqlite", "memory"] = "sqlite",
     stores: Stores | None = None,
+    certificate: Certificate | None = None,
 ) -> AsyncIterator[Server]:
     """Serve ``folder`` on a free port of the loopback; stop as SIGTERM would."""
     settings = Settings(data=folder, store=store, server=server, port=0, log_level="warning")
+    if certificate is not None:
+        settings = replace(settings, tls_cert=certificate.cert, tls_key=certificate.key)
     made = Node(settings, stores=stores)
     urls: list[str] = []
     tenants: list[Tenant] = []
@@ -106,7 +113,8 @@ async def serving(
         nursery.start_soon(run)
         with trio.fail_after(20):
             await is_ready.wait()
-        yield Server(urls[0], made, tenants[0] if tenants else Tenant("", "", "", ""))
+        tls = certificate.trusting() if certificate is not None else None
+        yield Server(urls[0], made, tenants[0] if tenants else Tenant("", "", "", ""), tls)
         made.stop()
 
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 import httpx2
+import trio
 
 from gateway.api.contract import Route
 from tests.support.answers import path_of
+from tests.support.desks import Desk
 from tests.support.servers import Server
 
 CONVERSATION = "/v1/conversations/conv_123"
@@ -24,6 +26,18 @@ async def post(client: httpx2.AsyncClient, text: str = "Hello", **members: Any) 
     assert answer.status_code == 201, answer.text
     message: dict[str, Any] = answer.json()
     return message
+
+
+UNREAD_MESSAGES, UNREAD_TEXT_BYTES = 160, 30_000
+"""4.8 MB in all: more than the kernel keeps for one who does not read."""
+
+
+async def fill(server: Server) -> None:
+    """Write more to ``conv_123`` than fits between a server and a client."""
+    desk = Desk(await server.node.engine.environment(server.tenant.workspace, "live"))
+    async with trio.open_nursery() as nursery:
+        for _ in range(UNREAD_MESSAGES):
+            nursery.start_soon(desk.post, desk.staff, "x" * UNREAD_TEXT_BYTES)
 
 
 async def note(client: httpx2.AsyncClient, text: str = "between us") -> dict[str, Any]:

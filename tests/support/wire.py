@@ -2,6 +2,7 @@
 
 import fcntl
 import socket
+import ssl
 import struct
 import sys
 import termios
@@ -77,10 +78,11 @@ def http2(*headers: tuple[bytes, bytes]) -> bytes:
 
 
 class Wire:
-    """A TCP connection of a client that knows no protocol."""
+    """A connection of a client that knows no protocol, but may speak TLS."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream, plain: trio.socket.SocketType) -> None:
         self.stream = stream
+        self.socket = plain
 
     async def send(self, data: bytes) -> None:
         """Send what the other side still takes."""
@@ -88,6 +90,11 @@ class Wire:
             await self.stream.send_all(data)
         except trio.BrokenResourceError:
             return
+
+    async def become_socket(self, key: str | None = None) -> bytes:
+        """Open a WebSocket; return what has come of its frames already."""
+        await self.send(handshake(key=key))
+        return (await self.until(b"\r\n\r\n")).partition(b"\r\n\r\n")[2]
 
     async def heard(self) -> bytes:
         """Return what comes until the other side closes, or is quiet for a while."""
@@ -140,7 +147,7 @@ class Wire:
         assert before > 0, "nothing has come"
 
     def _unread_bytes(self) -> int:
-        found = fcntl.ioctl(self.stream.socket.fileno(), termios.FIONREAD, bytes(4))
+        found = fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, bytes(4))
         return int.from_bytes(found, sys.byteorder)
 
     async def until_cut_off(self, data: bytes) -> None:
@@ -155,7 +162,7 @@ class Wire:
 
     def reset_at_close(self) -> None:
         """Let the connection end with a TCP reset."""
-        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
 
     async def _more(self) -> bytes:
         try:
@@ -165,7 +172,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(url: str, *, receive_buffer_bytes: int | None = None) -> AsyncIterator[Wire]:
+async def wired(
+    url: str, *, receive_buffer_bytes: int | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Wire]:
     """Connect to the server at ``url``; leave without a word."""
     parts = urlsplit(url)
     plain = trio.socket.socket()
@@ -173,9 +182,12 @@ async def wired(url: str, *, receive_buffer_bytes: int | None = None) -> AsyncIt
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     with trio.fail_after(PATIENCE_SECONDS):
         await plain.connect((parts.hostname, parts.port))
-    stream = trio.SocketStream(plain)
+    stream: trio.abc.Stream = trio.SocketStream(plain)
+    if tls is not None:
+        name = parts.hostname
+        stream = trio.SSLStream(stream, tls, server_hostname=name, https_compatible=True)
     try:
-        yield Wire(stream)
+        yield Wire(stream, plain)
     finally:
         await trio.aclose_forcefully(stream)
 

@@ -6,6 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from engine.errand import Reply
+from gateway.api.contract import Caller
 from gateway.limits import (
     CLOSING_SECONDS,
     LAGGING_SECONDS,
@@ -62,6 +64,48 @@ async def test_a_client_with_many_commands_under_way_is_not_read_until_some_are_
         socket.listen()
         assert [told["ref"] for told in socket.told[2:]] == list(range(BATCH + 2))
         assert is_heard(socket)
+
+
+async def test_a_client_is_not_read_as_soon_as_so_many_commands_are_under_way(
+    tmp_path: Path,
+) -> None:
+    disk = MemoryDisk()
+    async with door(tmp_path, stores=disk.stores) as d:
+        socket = await held(d, disk)
+        await socket.say(messages(UNACKED_COMMANDS_MAX - 2, first=1))
+        assert [is_heard(socket)] == [True]
+        await socket.say(messages(1, first=UNACKED_COMMANDS_MAX - 1))
+        assert [is_heard(socket)] == [False]
+        disk.release()
+        await wait_all_tasks_blocked()
+        assert [is_heard(socket)] == [True]
+
+
+async def test_what_comes_while_a_credential_is_looked_at_waits_and_is_then_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        found, known = d.node.dispatcher.caller_of, Reply[bool]()
+
+        async def later(credential: str) -> Caller:
+            await known.given()
+            return await found(credential)
+
+        monkeypatch.setattr(d.node.dispatcher, "caller_of", later)
+        socket = await dialed(d, authorized=False)
+        await socket.say(frame("auth", token=d.key))
+        assert [is_heard(socket)] == [True]
+        await socket.say(frame("ping", ref=1), frame("ping", ref=2))
+        assert [is_heard(socket)] == [False]
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        socket.listen()
+        assert [(told["op"], told.get("ref")) for told in socket.told] == [
+            ("ready", None),
+            ("pong", 1),
+            ("pong", 2),
+        ]
+        assert [is_heard(socket)] == [True]
 
 
 async def test_a_stopping_server_answers_what_it_has_heard_and_then_says_goodbye(

@@ -14,6 +14,7 @@ from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.principal import Principal
 from gateway.api.contract import NDJSON, SSE
+from gateway.http.problem import HttpError, code_of
 from gateway.limits import HEARTBEAT_SECONDS, RETRY_MS
 from gateway.realtime.switchboard import Switchboard
 from gateway.streams.quart_stream import QuartStream
@@ -181,12 +182,15 @@ async def test_who_leaves_leaves_nothing_behind(autojump_clock: MockClock) -> No
 
 async def test_a_key_with_as_many_streams_as_it_may_gets_no_other() -> None:
     async with opened() as desk, working(per_key=1) as switchboard:
-        first, second = Answer(), Answer()
-        stream = stream_of(desk, switchboard)
+        first = Answer()
+        stream, other = stream_of(desk, switchboard), stream_of(desk, switchboard, SSE)
         stream.open(first)
-        stream_of(desk, switchboard, SSE).open(second)
-        assert (first.finished, second.finished) == (0, 1)
-        assert second.text == b""
+        with pytest.raises(HttpError) as refused:
+            stream_of(desk, switchboard, SSE)
+        assert code_of(refused.value) == "too_many_connections"
+        second = Answer()
+        other.open(second)  # it was asked for before the first one was open
+        assert (first.finished, second.finished, second.text) == (0, 1, b"")
         stream.lost()
         third = Answer()
         stream_of(desk, switchboard).open(third)
