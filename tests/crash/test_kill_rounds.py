@@ -41,7 +41,8 @@ async def test_what_was_acked_survives_a_kill_at_any_moment(tmp_path: Path) -> N
     history, names = History(), [""]
     sure = 0
     for number in range(ROUNDS + 1):
-        async with sandbox(tmp_path) as server:
+        door = "hypercorn" if number % 4 == 3 else "front_door"
+        async with sandbox(tmp_path, "--server", door) as server:
             sure += await check(server, history, names)
             if number == ROUNDS:
                 break

@@ -248,7 +248,7 @@ async def test_a_bad_body_is_refused_in_words_and_nothing_is_written(
         await good_request_works(client, route, "conv_124")
 
 
-@pytest.mark.requirement("S96", "B10")
+@pytest.mark.requirement("S96", "B10", "B16")
 @pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.name)
 async def test_a_body_over_the_limit_is_refused_by_its_length(server: Server, route: Route) -> None:
     path, key = path_of(route), server.tenant.live

@@ -93,7 +93,7 @@ async def test_a_body_that_could_end_in_two_places_is_none(front_door: Server, n
     await refused_by(front_door, TWO_WAYS[name], 400, "bad_framing")
 
 
-@pytest.mark.requirement("B19", "B23")
+@pytest.mark.requirement("B19")
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_a_head_that_is_not_written_as_one_is_none(front_door: Server, name: str) -> None:
     await refused_by(front_door, MALFORMED[name] + HIDDEN, 400, "bad_framing")
@@ -198,7 +198,6 @@ async def test_a_wish_for_http2_in_clear_text_is_passed_over(front_door: Server)
             assert "upgrade" not in answer.headers
 
 
-@pytest.mark.requirement("B23")
 async def test_a_url_names_the_host_that_is_asked(front_door: Server) -> None:
     async with exchanging(front_door.url) as exchanges:
         await exchanges.send(request(first=b"GET http://a/healthz HTTP/1.1"))

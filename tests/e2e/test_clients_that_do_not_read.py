@@ -13,7 +13,8 @@ from gateway.limits import CLOSING_SECONDS
 from tests.support.bounds import shorten
 from tests.support.realtime import talking
 from tests.support.servers import Server, ServerName, serving
-from tests.support.talk import fill
+from tests.support.streams import NDJSON, SSE, Events, following
+from tests.support.talk import EVENTS, UNREAD_MESSAGES, fill
 from tests.support.wire import (
     PATIENCE_SECONDS,
     PING,
@@ -43,9 +44,7 @@ async def deaf(server: Server, door: str) -> AsyncIterator[tuple[Wire, bytes]]:
         if door == "requests in a row":
             yield wire, REQUEST * 20
         elif door == "a stream":
-            line = b"GET /v1/conversations/conv_123/events?after=0 HTTP/1.1"
-            lines = (line, b"Host: parley", f"Authorization: Bearer {key}".encode())
-            await wire.send(b"\r\n".join((*lines, b"Accept: application/x-ndjson", b"", b"")))
+            await wire.send(asking_for_all(server, "application/x-ndjson"))
             yield wire, REQUEST
         else:
             await wire.send(handshake(key=key))
@@ -53,6 +52,11 @@ async def deaf(server: Server, door: str) -> AsyncIterator[tuple[Wire, bytes]]:
             wanted = {"op": "subscribe", "conversation": "conv_123", "after": 0}
             await wire.send(frame(TEXT, json.dumps(wanted).encode()))
             yield wire, frame(PING, b"there?") * 100
+
+
+def asking_for_all(server: Server, accept: str) -> bytes:
+    lines = (f"GET {EVENTS}?after=0 HTTP/1.1", "Host: parley", f"Accept: {accept}")
+    return "\r\n".join((*lines, f"Authorization: Bearer {server.tenant.live}", "", "")).encode()
 
 
 async def until_the_server_waits(wire: Wire, door: str, more: bytes) -> None:
@@ -87,6 +91,34 @@ async def test_who_does_not_read_is_cut_off_and_let_go(
                     pass
             async with talking(server.realtime_url, server.tenant.live) as talk:
                 await talk.post("conv_123", "the others go on")
+
+
+@pytest.mark.requirement("B59")
+@pytest.mark.parametrize("accept", [NDJSON, SSE], ids=["ndjson", "sse"])
+async def test_a_stream_that_was_cut_off_is_resumed_without_a_hole(
+    tmp_path: Path,
+    server_name: ServerName,
+    accept: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shorten(monkeypatch, OUTBOUND_WRITE_SECONDS=WRITE_SECONDS, LAGGING_SECONDS=LAGGING_SECONDS)
+    async with (
+        serving(tmp_path, server=server_name, store="memory") as server,
+        server.client(server.tenant.live) as client,
+    ):
+        await fill(server)
+        async with wired(server.url, receive_buffer_bytes=SMALL_BUFFER_BYTES) as wire:
+            await wire.send(asking_for_all(server, accept["Accept"]))
+            stream = Events(wire.stream)
+            await stream.read_head()
+            heard = await stream.take(10)
+            with trio.fail_after(PATIENCE_SECONDS):
+                while await followers(server):
+                    pass
+        again = accept | {"Last-Event-ID": heard[-1]["id"]}
+        async with following(client, EVENTS, again) as stream:
+            heard += await stream.take(UNREAD_MESSAGES + 1 - len(heard))
+        assert [event["version"] for event in heard] == list(range(1, UNREAD_MESSAGES + 2))
 
 
 @pytest.mark.requirement("G15")

@@ -137,6 +137,7 @@ async def test_a_body_that_does_not_come_is_given_up(
         assert await exchanges.is_over()
 
 
+@pytest.mark.requirement("B16")
 async def test_a_body_that_drips_is_given_up_too(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.answers import (
     problem,
 )
 from tests.support.processes import sandbox
-from tests.support.servers import Server
+from tests.support.servers import Server, ServerName
 from tests.support.talk import CONVERSATION, MESSAGES, get, position, post
 from tests.support.wire import handshake, wired
 
@@ -147,9 +147,12 @@ async def test_no_header_of_a_handshake_but_a_key_opens_the_socket(server: Serve
             assert live not in answer + await wire.heard()
 
 
-async def test_no_key_stands_in_an_answer_or_in_the_log(tmp_path: Path) -> None:
+async def test_no_key_stands_in_an_answer_or_in_the_log(
+    tmp_path: Path, server_name: ServerName
+) -> None:
     """A process of its own, with all that it says at its most talkative."""
-    async with sandbox(tmp_path, "--log-level", "debug") as server:
+    options = ("--log-level", "debug", "--server", server_name)
+    async with sandbox(tmp_path, *options) as server:
         live, test, admin = (server.ready[f"{name}_key"] for name in ("live", "secret", "admin"))
         said: list[str] = []
         async with server.client(test) as client:

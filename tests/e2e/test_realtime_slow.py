@@ -6,6 +6,7 @@ from pathlib import Path
 from gateway.limits import OUTBOUND_BYTES_MAX
 from tests.support.processes import Sandbox, sandbox
 from tests.support.realtime import Talk, bearer, dialing, talking
+from tests.support.servers import ServerName
 
 TEXT_BYTES = 20_000
 MESSAGES = 1_800
@@ -34,10 +35,12 @@ async def write(talk: Talk, count: int) -> None:
             await talk.say_raw(frame)
 
 
-async def test_who_reads_late_gets_everything_and_memory_stays_bounded(tmp_path: Path) -> None:
+async def test_who_reads_late_gets_everything_and_memory_stays_bounded(
+    tmp_path: Path, server_name: ServerName
+) -> None:
     assert MESSAGES * TEXT_BYTES > 100 * OUTBOUND_BYTES_MAX
     async with (
-        sandbox(tmp_path) as server,
+        sandbox(tmp_path, "--server", server_name) as server,
         talking(server.realtime_url, server.key) as writer,
         dialing(
             server.realtime_url,

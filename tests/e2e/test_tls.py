@@ -168,6 +168,7 @@ async def test_who_does_not_read_is_cut_off_and_let_go(
         await wire.until_full()
         assert bus._by_stream  # noqa: SLF001
         with trio.fail_after(PATIENCE_SECONDS):
+            await trio.lowlevel.checkpoint()
             while bus._by_stream or secure.node.metrics.connections.count:  # noqa: SLF001, ASYNC110
                 await trio.sleep(SOON_SECONDS / 10)
 

@@ -1,5 +1,6 @@
 """Both servers side by side, on equal data: the same status, headers and body for each request."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +226,57 @@ async def test_both_servers_give_the_same_answers(tmp_path: Path, group: str) ->
         for side in sides:
             await side.prepare()
         assert await differences(*sides, GROUPS[group]) == {}
+
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+PATHS = (
+    *{row.path for row in (*READING, *REFUSED, *PAGES) if row.same_body and row.path != "*"},
+    *("/?", "/%", "/healthz?", "/healthz;a=b", "/healthz%3f", "/./docs", "/docs/%2e%2e/healthz"),
+    *(f"{MESSAGES}?limit", f"{MESSAGES}?limit=&", f"{MESSAGES}?&&limit=2", f"{MESSAGES}?li%6dit=2"),
+    *("/problems/%6eot_found", "/problems/x%00", "/v1/conversations/" + "x" * 300),
+)
+LINES = (
+    *("Accept: */*", "Accept:", "Accept: application/*", "Accept: text/*;q=0", "Accept: ;"),
+    *("Accept: application/json;q=0.1, application/msgpack", "Accept: application/json, ,"),
+    *("If-None-Match: *", 'If-None-Match: W/"a", "{epoch}.3"', "If-Match: *", "If-Match:"),
+    *('If-Match: "{epoch}.3"', 'If-Match: "a", "b"', "Range: bytes=0-1", "Accept-Encoding: gzip"),
+    *("Content-Type: application/json;charset=UTF-8", "Content-Type:", "Content-Encoding:"),
+    *("Content-Encoding: identity", f"Content-Type: {MSGPACK}", "Content-Type: APPLICATION/JSON"),
+    *("Idempotency-Key: k", "Idempotency-Key:", "Idempotency-Key: a\r\nIdempotency-Key: b"),
+    *("Authorization: Bearer x\r\nAuthorization: Bearer y", "Cookie: a=b\r\nCookie: c=d"),
+    *("Upgrade: websocket", "Connection: close", "TE: trailers", "X: \xff\xfe", "Last-Event-ID: 3"),
+)
+BODIES = (
+    *(b"", b"{}", HELLO, b"[]", b"null", b"\xff", b'{"state":"start"}', b'{"version":2}'),
+    *(b'{"type":"user","id":"usr_9"}', b'{"tags":["a"],"expected_version":3}'),
+    b'{"text":"x","idempotency_key":"k"}',
+)
+REQUESTS = 200
+
+
+def any_row(chance: random.Random) -> Row:
+    method, path = chance.choice(METHODS), chance.choice(PATHS)
+    lines = tuple(chance.sample(LINES, chance.choice((0, 1, 1, 2, 3))))
+    if path.startswith(EVENTS):  # or it would be a stream
+        lines = (*(line for line in lines if not line.startswith("Accept:")), "Accept: text/html")
+    body = chance.choice(BODIES) if method in {"POST", "PUT", "PATCH", "DELETE"} else b""
+    key = chance.choice(("live", "live", "live", "customer", "admin", None))
+    return Row(f"{method} {path} {lines} {body!r} {key}", method, path, lines, body, key)
+
+
+async def test_requests_put_together_by_chance_get_the_same_answers(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - what is needed to run it again
+    chance = random.Random(seed)
+    rows = tuple(any_row(chance) for _ in range(REQUESTS))
+    async with (
+        serving(tmp_path / "ours", server="front_door") as ours,
+        serving(tmp_path / "other", server="hypercorn") as other,
+    ):
+        sides = Side(ours), Side(other)
+        for side in sides:
+            await side.prepare()
+        assert await differences(*sides, rows) == {}
 
 
 async def test_a_difference_is_seen(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SSE = {"Accept": "text/event-stream"}
 class Events:
     """An open stream; each event is read as the JSON bytes it was sent as."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         """Read the answer that comes over ``stream``."""
         self._stream = stream
         self._received = bytearray()
