@@ -327,7 +327,7 @@ def _as_accepted(answer: Response | Streaming, media_type: str) -> Response | St
         or answer.content_type != body.JSON
     ):
         return answer
-    packed = msgspec.msgpack.encode(msgspec.json.decode(answer.body))
+    packed = msgspec.msgpack.encode(msgspec.json.decode(answer.body)) if answer.body else b""
     return Response(answer.status, packed, answer.headers, body.MSGPACK)
 
 

@@ -112,6 +112,21 @@ async def test_http2_is_spoken_with_who_asks_for_it(
         assert answer.json()["data"] == [message]
 
 
+@pytest.mark.requirement("G15")
+@pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
+async def test_an_idle_connection_holds_no_stop_up(
+    tmp_path: Path, server_name: ServerName, certificate: Certificate, *, http2: bool
+) -> None:
+    async with AsyncExitStack() as clients:
+        async with serving(tmp_path, server=server_name, certificate=certificate) as server:
+            verify = certificate.trusting("h2" if http2 else "http/1.1")
+            idle = httpx2.AsyncClient(base_url=server.url, verify=verify, http2=http2)
+            client = await clients.enter_async_context(idle)
+            assert (await client.get("/healthz")).status_code == 200
+            began = trio.current_time()
+        assert trio.current_time() - began < SLACK_SECONDS
+
+
 async def test_clear_text_and_broken_handshakes_end_their_connection_alone(secure: Server) -> None:
     for packet in (b"", LARGE, WEBSOCKET, b"\x16\x03\x01\x02\x00" + bytes(600), bytes(5)):
         for leaving in Leaving:

@@ -113,11 +113,16 @@ def _text(answer: httpx2.Response) -> str:
 
 
 async def differences(ours: Side, other: Side, rows: tuple[Row, ...]) -> dict[str, list[str]]:
-    """Ask both for each row, in order; return how their answers differ, by the row's name."""
+    """Ask both for each row, in order; return how their answers differ, by the row's name.
+
+    That both fail is no agreement.
+    """
     found: dict[str, list[str]] = {}
     for row in rows:
         left, right = await ours.answer(row), await other.answer(row)
         if left != right:
             pairs = zip(left, right, strict=True)
             found[row.name] = [f"{a!r} != {b!r}" for a, b in pairs if a != b]
+        elif left[0] >= httpx2.codes.INTERNAL_SERVER_ERROR:
+            found[row.name] = [f"both failed: {left[2]}"]
     return found
