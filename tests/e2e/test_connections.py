@@ -33,7 +33,9 @@ async def answered(exchanges: Exchanges, count: int) -> list[httpx2.Response]:
     return [await exchanges.answer() for _ in range(count)]
 
 
-@pytest.mark.parametrize(("request_bytes", "count"), [(HEALTH, 900), (LARGE, 100)])
+@pytest.mark.parametrize(
+    ("request_bytes", "count"), [(HEALTH, 900), (LARGE, 100)], ids=["small", "large"]
+)
 async def test_requests_in_a_row_are_all_answered(
     server: Server, caplog: pytest.LogCaptureFixture, request_bytes: bytes, count: int
 ) -> None:
