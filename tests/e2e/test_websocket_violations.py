@@ -6,6 +6,7 @@ import pytest
 
 from gateway.limits import FRAGMENTS_MAX, FRAME_BYTES_MAX
 from tests.support.answers import problem
+from tests.support.exchanges import exchanging
 from tests.support.frames import (
     BINARY,
     CLOSE,
@@ -85,6 +86,20 @@ async def test_a_handshake_that_is_none_is_refused_in_words(front_door: Server, 
         posted = await client.post("/v1/realtime", headers=UPGRADE)
         problem(posted, 405, "method_not_allowed")
         assert posted.headers["allow"] == "GET"
+
+
+async def test_a_refused_upgrade_ends_its_connection_and_says_so(front_door: Server) -> None:
+    for packet in (
+        handshake(key="nonsense"),
+        handshake().replace(b"Version: 13", b"Version: 8"),
+        handshake().replace(b"/v1/realtime", b"/v1/nowhere"),
+    ):
+        async with exchanging(front_door.url) as exchanges:
+            await exchanges.send(packet + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = await exchanges.answer()
+            assert answer.status_code in {401, 404, 426}
+            assert "close" in answer.headers["connection"]
+            assert await exchanges.is_over()
 
 
 async def closing(server: Server, packet: bytes) -> tuple[list[tuple[int, bytes]], int | None]:
