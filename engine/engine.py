@@ -103,14 +103,7 @@ class Engine:
         credential = self.credentials.find(text)
         if credential is None:
             return await self._ephemeral(text)
-        return Principal(
-            workspace=credential.workspace,
-            environment=credential.environment,
-            key_id=credential.id,
-            subject=credential.id,
-            scopes=credential.scopes,
-            staff=True,
-        )
+        return credential.principal
 
     async def create_key(
         self, workspace: str, environment: str, *, name: str, entropy: bytes | None = None

@@ -90,7 +90,7 @@ class Dispatcher:
             if isinstance(found, ParleyError):
                 raise found  # noqa: TRY301 - to be answered like any refusal
             route, parameters = found
-            answer = await self._answer(route, parameters, head, read_body, request_id)
+            answer = await self._answer(route, parameters, head, read_body)
         except ParleyError as error:
             answer = self._refused(route, error, request_id, head.raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
@@ -108,22 +108,20 @@ class Dispatcher:
         Raises:
             HttpError: ``not_acceptable``: the route answers with a stream.
         """
-        request_id = trace.new_request_id()
         raw_path, _, text = path.partition("?")
-        headers = {"content-type": body.JSON}
+        headers = {"content-type": body.JSON, "accept": body.JSON}
         if traceparent:
             headers["traceparent"] = traceparent
         head = Head(method, raw_path, text, headers)
         try:
             route, parameters = self.table.find(method, raw_path)
             _check_whole(route)
-            head.headers["accept"] = body.JSON
-            answer = await self._perform(route, parameters, head, _already(raw), request_id, caller)
+            answer = await self._perform(route, parameters, head, _already(raw), caller)
         except ParleyError as error:
-            answer = refused(error, request_id=request_id, instance=raw_path)
+            answer = refused(error, request_id=trace.new_request_id(), instance=raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
-            failure = _logged(error, request_id)
-            answer = refused(failure, request_id=request_id, instance=raw_path)
+            request_id = trace.new_request_id()
+            answer = refused(_logged(error, request_id), request_id=request_id, instance=raw_path)
         return cast("Response", answer)
 
     async def caller_of(self, credential: str) -> Caller:
@@ -169,14 +167,13 @@ class Dispatcher:
         parameters: dict[str, str],
         head: Head,
         read_body: ReadBody,
-        request_id: str,
     ) -> Response | Streaming:
         caller = None
         if not route.public:
             credential = credential_of(head.headers)
             principal = await self._engine.authenticate(credential)
             caller = await self._caller_for(route, principal, credential)
-        return await self._perform(route, parameters, head, read_body, request_id, caller)
+        return await self._perform(route, parameters, head, read_body, caller)
 
     async def _perform(
         self,
@@ -184,7 +181,6 @@ class Dispatcher:
         parameters: dict[str, str],
         head: Head,
         read_body: ReadBody,
-        request_id: str,
         caller: Caller | None,
     ) -> Response | Streaming:
         if caller is not None:
@@ -200,7 +196,6 @@ class Dispatcher:
             headers=head.headers,
             media_type=media_type,
             idempotency_key=idempotency.key_of(head.headers, decoded) if route.mutating else None,
-            request_id=request_id,
             traceparent=trace.traceparent_of(head.headers),
         )
         answer: Response | Streaming

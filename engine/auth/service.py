@@ -36,12 +36,13 @@ class Credential:
     id: str
     workspace: str
     environment: str
-    scopes: frozenset[str]
     name: str
     hint: str
     """The last four characters of the key."""
     created_ms: int
     """Unix milliseconds."""
+    principal: Principal
+    """Who asks with it: the same for every request."""
 
 
 class Credentials:
@@ -58,7 +59,7 @@ class Credentials:
 
     def find(self, text: str) -> Credential | None:
         """Return the credential whose secret key is ``text``."""
-        return self._by_hash.get(tokens.hashed(text)) if tokens.is_secret_key(text) else None
+        return self._by_hash.get(tokens.hashed(text))
 
     def by_id(self, key_id: str) -> Credential | None:
         """Return a living credential by its id."""
@@ -81,10 +82,17 @@ class Credentials:
                 id=key.id,
                 workspace=workspace,
                 environment=key.environment,
-                scopes=frozenset(key.scopes),
                 name=key.name,
                 hint=key.hint,
                 created_ms=event.time_ms,
+                principal=Principal(
+                    workspace=workspace,
+                    environment=key.environment,
+                    key_id=key.id,
+                    subject=key.id,
+                    scopes=frozenset(key.scopes),
+                    staff=True,
+                ),
             )
             self._by_hash[key.sha256] = credential
             self._by_id[key.id] = credential
@@ -240,7 +248,7 @@ class EphemeralKeys:
             environment=self._environment,
             key_id=parent.id,
             subject=claims.subject,
-            scopes=frozenset(claims.scopes) & parent.scopes,
+            scopes=frozenset(claims.scopes) & parent.principal.scopes,
             staff=False,
             expires_s=claims.expires_s,
             conversations=(

@@ -58,7 +58,6 @@ class Request(msgspec.Struct, frozen=True):
     media_type: str
     """What the client accepts best of what the route produces."""
     idempotency_key: str | None
-    request_id: str
     traceparent: str | None
 
     def origin(self, principal: Principal, path: str) -> Origin:

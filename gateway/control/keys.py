@@ -115,7 +115,7 @@ def _shown(engine: Engine, credential: Credential) -> dict[str, Any]:
         "workspace": credential.workspace,
         "workspace_name": engine.credentials.name_of(credential.workspace),
         "environment": credential.environment,
-        "scopes": sorted(credential.scopes),
+        "scopes": sorted(credential.principal.scopes),
         "hint": credential.hint,
         "created_at": rfc3339(credential.created_ms),
     }

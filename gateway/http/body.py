@@ -46,6 +46,8 @@ def check_content_type(headers: dict[str, str], *, strict: bool = False) -> str:
     Raises:
         HttpError: ``unsupported_media_type``: not JSON or MessagePack, another charset, or packed.
     """
+    if headers.get("content-type") == JSON and "content-encoding" not in headers:
+        return JSON  # what nearly everybody sends
     if headers.get("content-encoding", "identity").lower() != "identity":
         detail = "send the body as it is, without Content-Encoding"
         raise HttpError("unsupported_media_type", detail)

@@ -11,8 +11,8 @@ _TRACEPARENT = re.compile(
 
 def traceparent_of(headers: dict[str, str]) -> str | None:
     """Return the ``traceparent`` of a request; one that is none is ignored, as W3C asks."""
-    text = headers.get("traceparent", "")
-    return text if _TRACEPARENT.fullmatch(text) else None
+    text = headers.get("traceparent")
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def new_request_id() -> str:

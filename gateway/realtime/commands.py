@@ -1,7 +1,7 @@
 """What the frames of an authenticated connection do (shell)."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from engine.conversation.access import HiddenError
 from engine.conversation.events import Visibility
 from engine.conversation.service import Posted
 from engine.errors import ParleyError
-from engine.events.filters import TypeFilter
 from gateway.api.contract import Caller
 from gateway.api.conversation.posting import messages_path, new_message, with_missed
 from gateway.dispatch import Dispatcher
@@ -29,8 +28,6 @@ from gateway.realtime.signals import Signal
 from gateway.realtime.switchboard import Switchboard
 
 LOG = logging.getLogger("parley.realtime")
-
-EVERYTHING = TypeFilter()
 
 
 class Commands:
@@ -88,13 +85,13 @@ class Commands:
             answers=self._answers,
         )
 
-    async def carry_out(self, frame: protocol.AnyFrame) -> None:
-        """Do what ``frame`` asks; what is refused at once is raised.
+    def carry_out(self, frame: protocol.AnyFrame) -> Coroutine[Any, Any, None] | None:
+        """Do what ``frame`` asks; return what is to be awaited, if it may wait.
 
         Raises:
-            ParleyError: the refusal, for the session to answer.
+            ParleyError: the refusal, for the session to answer; so does what is awaited.
         """
-        await _CARRIED_OUT_BY[type(frame)](self, frame)
+        return _CARRIED_OUT_BY[type(frame)](self, frame)
 
     @property
     def full(self) -> bool:
@@ -131,7 +128,7 @@ class Commands:
     async def _subscribe(self, frame: protocol.Subscribe) -> None:
         await self._following.subscribe(frame)
 
-    async def _unsubscribe(self, frame: protocol.Unsubscribe) -> None:
+    def _unsubscribe(self, frame: protocol.Unsubscribe) -> None:
         self._following.unsubscribe(frame)
 
     async def _message_create(self, frame: protocol.MessageCreate) -> None:
@@ -250,7 +247,7 @@ class Commands:
             visible=self._following.is_live(conversation_id),
         )
 
-    async def _read(self, frame: protocol.Read) -> None:
+    def _read(self, frame: protocol.Read) -> None:
         self._caller.principal.require(("conversation:write",))
         self.unacked += 1
         self._later(self._marked(frame), frame.ref)
@@ -269,7 +266,7 @@ class Commands:
         if frame.ref is not None:
             self._answers.answer("ok", frame.ref)
 
-    async def _call(self, frame: protocol.Call) -> None:
+    def _call(self, frame: protocol.Call) -> None:
         self.unacked += 1
         instance = frame.path.partition("?")[0]
         self._later(self._called(frame), frame.ref, instance=instance)
@@ -282,7 +279,7 @@ class Commands:
         self._answers.pass_on(frame.ref, answer)
 
 
-_CARRIED_OUT_BY: dict[type[Any], Callable[[Commands, Any], Awaitable[None]]] = {
+_CARRIED_OUT_BY: dict[type[Any], Callable[[Commands, Any], Coroutine[Any, Any, None] | None]] = {
     protocol.Subscribe: Commands._subscribe,  # noqa: SLF001 - its own table
     protocol.Unsubscribe: Commands._unsubscribe,  # noqa: SLF001
     protocol.MessageCreate: Commands._message_create,  # noqa: SLF001

@@ -35,8 +35,8 @@ class Flowing(Protocol):
     def waits(self) -> bool:
         """Say whether more is about to come that should leave with what is there."""
 
-    def flush(self) -> Iterator[None]:
-        """Write what waits, a step at a time. Must not raise."""
+    def flush(self) -> Iterator[None] | None:
+        """Write what waits, a step at a time; ``None`` if it is written. Must not raise."""
 
 
 class Outflow:
@@ -92,18 +92,22 @@ class Outflow:
         while self._under_way is not None or self._rooms:
             if self._under_way is None:
                 self._under_way = self._rooms.popleft().flush()
-            for _ in self._under_way:
+            for _ in self._under_way or ():
                 if time.perf_counter() > until:
                     return True
             self._under_way = None
+            if time.perf_counter() > until:
+                return bool(self._rooms)
         return False
 
     def _hold(self) -> None:
         """Put aside the rooms that had better wait, and take back those that have waited."""
+        if not self._held and not any(room.waits() for room in self._rooms):
+            return
         rooms = [*self._held, *self._rooms]
         self._rooms.clear()
         held, self._held = self._held, {}
-        now = trio.current_time() if rooms else 0.0
+        now = trio.current_time()
         for room in rooms:
             until = held.get(room, now + HOLD_SECONDS_MAX)
             if now < until and room.waits():

@@ -165,11 +165,21 @@ class Room:
         for member, place in behind.items():
             member.fell_behind(place)
 
-    def flush(self) -> Iterator[None]:
-        """Hand what was published to every member, a step at a time, until nothing is left.
+    def flush(self) -> Iterator[None] | None:
+        """Hand what was published to every member; ``None`` if that is done.
 
-        Several may be under way: each goes on where another has stopped.
+        A room with more members than a step has is to be iterated, a step at a time. Several may
+        be under way: each goes on where another has stopped.
         """
+        if self._under_way is not None or len(self._members) > STEP_MEMBERS:
+            return self._steps()
+        while self._frames:
+            for _ in self._deliver():
+                pass
+        self._marked = False
+        return None
+
+    def _steps(self) -> Iterator[None]:
         while self._under_way is not None or self._frames:
             if self._under_way is None:
                 self._under_way = self._deliver()
@@ -207,7 +217,7 @@ class Room:
         member.fell_behind(place)
 
     def _flush_all(self) -> None:
-        for _ in self.flush():
+        for _ in self.flush() or ():
             pass
 
     def _let_go(self, version: int) -> None:

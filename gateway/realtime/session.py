@@ -160,8 +160,19 @@ class Session:
                 self._dispatcher.caller_of(frame.token), self._authenticated
             )
         elif self._commands is not None and not isinstance(frame, protocol.Pong):
-            self._under_way = True
-            self._switchboard.errands.begin(self._commands.carry_out(frame), self._carried_out)
+            self._carry_out(self._commands, frame)
+
+    def _carry_out(self, commands: Commands, frame: protocol.AnyFrame) -> None:
+        self._under_way = True
+        try:
+            errand = commands.carry_out(frame)
+        except Exception as error:  # noqa: BLE001 - answered, or logged, like that of an errand
+            self._carried_out(None, error)
+            return
+        if errand is None:
+            self._carried_out(None, None)
+        else:
+            self._switchboard.errands.begin(errand, self._carried_out)
 
     def _authenticated(self, caller: Caller | None, error: Exception | None) -> None:
         self._under_way = False

@@ -1,6 +1,8 @@
 """The texts of credentials."""
 
-import pytest
+import re
+import zlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,35 +25,18 @@ ENTROPY = st.binary(min_size=24, max_size=32)
 ENVIRONMENTS = st.sampled_from(["live", "test", "workspace"])
 
 
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
 @given(ENVIRONMENTS, ENTROPY)
-def test_a_secret_key_is_known_by_its_form(environment: str, entropy: bytes) -> None:
+def test_a_secret_key_ends_in_the_crc_of_the_rest(environment: str, entropy: bytes) -> None:
     text = tokens.secret_key(environment, entropy)
-    assert tokens.is_secret_key(text)
-    assert text.startswith(f"sk_{tokens.LABEL_OF[environment]}_")
+    found = re.fullmatch(r"sk_(live|test|admin)_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", text)
+    assert found is not None
+    assert found[1] == tokens.LABEL_OF[environment]
+    number = sum(DIGITS.index(digit) * 62**place for place, digit in enumerate(found[2]))
+    assert number == zlib.crc32(text[:-6].encode())
     assert tokens.secret_key(environment, entropy) == text
-
-
-@given(ENVIRONMENTS, ENTROPY, st.data())
-def test_every_single_typo_is_caught(environment: str, entropy: bytes, data: st.DataObject) -> None:
-    text = tokens.secret_key(environment, entropy)
-    at = data.draw(st.integers(0, len(text) - 1))
-    typo = data.draw(st.sampled_from(ALPHABET.replace(text[at], "")))
-    assert not tokens.is_secret_key(text[:at] + typo + text[at + 1 :])
-
-
-@given(ENVIRONMENTS, ENTROPY, st.integers(0, 47))
-def test_a_missing_or_doubled_character_is_caught(
-    environment: str, entropy: bytes, at: int
-) -> None:
-    text = tokens.secret_key(environment, entropy)
-    at %= len(text)
-    assert not tokens.is_secret_key(text[:at] + text[at + 1 :])
-    assert not tokens.is_secret_key(text[:at] + text[at] + text[at:])
-
-
-@pytest.mark.parametrize("text", ["", "sk_live_", "ek_live_x", "sk_live_" + "0" * 38, "\0", "sk_"])
-def test_what_is_no_secret_key_is_none(text: str) -> None:
-    assert not tokens.is_secret_key(text)
 
 
 @given(ENTROPY, ENTROPY)
