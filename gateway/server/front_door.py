@@ -222,7 +222,9 @@ class FrontDoor:
         try:
             with trio.fail_after(TLS_HANDSHAKE_SECONDS):
                 client, transport = await self._behind_preamble(plain_stream, peer)
-                if client is not None and self._admission.recount(peer, client) is None:
+                if client is not None:
+                    if self._admission.recount(peer, client) is not None:
+                        return
                     counted_as = peer = client
                 stream = await self._agreed(transport)
             if stream.selected_alpn_protocol() == "h2" and self._http2 is not None:

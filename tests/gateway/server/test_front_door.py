@@ -18,6 +18,7 @@ from gateway.config import Settings
 from gateway.limits import SHUTDOWN_SECONDS
 from gateway.server.front_door import LONE_ACCEPT_PAUSE_SECONDS, FrontDoor
 from tests.gateway.server.sockets import KEY
+from tests.support.certificates import Certificate, certificate_in
 
 GET = b"GET /v1/conversations/c HTTP/1.1\r\nHost: parley\r\n\r\n"
 PROXY = b"PROXY TCP4 203.0.113.9 198.51.100.1 1234 443\r\n"
@@ -33,6 +34,24 @@ class Served:
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream("127.0.0.1", self.port)
+
+    async def secured(self, certificate: Certificate) -> trio.SSLStream[trio.SocketStream]:
+        """Connect by a proxy, with TLS behind what it says.
+
+        Raises:
+            trio.BrokenResourceError: the server has let the connection go instead.
+        """
+        stream = await self.connect()
+        await stream.send_all(PROXY)
+        context = certificate.trusting("http/1.1")
+        secure = trio.SSLStream(stream, context, server_hostname="127.0.0.1", https_compatible=True)
+        try:
+            with trio.fail_after(20):
+                await secure.do_handshake()
+        except trio.BrokenResourceError:
+            await trio.aclose_forcefully(stream)
+            raise
+        return secure
 
     async def asked(self, data: bytes) -> bytes:
         """Return everything that comes until the server has ended the connection."""
@@ -116,6 +135,22 @@ async def test_a_proxy_says_for_whom_it_connects_and_they_are_counted(tmp_path: 
         await until_open(s, 0)
         async with await s.connect() as stream:
             await stream.send_all(PROXY + GET)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_over_tls_they_are_counted_as_the_proxy_says_too(tmp_path: Path) -> None:
+    made = certificate_in(tmp_path)
+    options = {"proxy_protocol": True, "trusted_proxies": ("127.0.0.1",)}
+    tls = {"tls_cert": made.cert, "tls_key": made.key}
+    async with served(tmp_path, max_connections_per_address=1, **options, **tls) as s:
+        async with await s.secured(made) as stream:
+            await stream.send_all(GET)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 401 ")
+            with pytest.raises(trio.BrokenResourceError):
+                await s.secured(made)
+        await until_open(s, 0)
+        async with await s.secured(made) as stream:
+            await stream.send_all(GET)
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 401 ")
 
 
