@@ -17,20 +17,21 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from engine.errors import ParleyError
-from gateway import quart_routes
-from gateway.api.contract import Caller, Response, Streaming
+from gateway.api.contract import Response, Streaming
 from gateway.api_docs import pages
+from gateway.callers import Caller
 from gateway.dispatch import Dispatcher, Head, refused, too_large
+from gateway.fanout.switchboard import Switchboard
 from gateway.http import query, trace
 from gateway.http.authenticate import credential_of
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
-from gateway.quart_routes import as_quart as _as_quart
+from gateway.quart_app import routes as quart_routes
+from gateway.quart_app.line import QuartLine
+from gateway.quart_app.routes import as_quart as _as_quart
 from gateway.realtime import dialects
 from gateway.realtime.dialects import json as json_dialect
-from gateway.realtime.quart_line import QuartLine
 from gateway.realtime.session import Session
-from gateway.realtime.switchboard import Switchboard
 
 REALTIME_PATH = "/v1/realtime"
 
@@ -140,7 +141,7 @@ async def _caller(dispatcher: Dispatcher) -> Caller | None:
     headers = _lower(websocket.scope)
     if "authorization" not in headers:
         return None
-    return await dispatcher.caller_of(credential_of(headers))
+    return await dispatcher.callers.of(credential_of(headers))
 
 
 def _this_websocket() -> Any:

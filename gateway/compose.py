@@ -7,14 +7,13 @@ import trio
 
 from engine.engine import Engine
 from gateway import master_key
-from gateway.api import APIS
+from gateway.api import APIS, openapi
 from gateway.config import Settings, check_proxies, check_tls
 from gateway.dispatch import Dispatcher
-from gateway.http import openapi
+from gateway.fanout.switchboard import Switchboard
 from gateway.metrics.commits import CommitTally
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.reading import Sources, nothing_known
-from gateway.realtime.switchboard import Switchboard
 from gateway.routing import RouteTable
 from persistence.memory.store import MemoryStores
 from persistence.protocols.store import Stores

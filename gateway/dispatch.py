@@ -6,7 +6,6 @@ The servers and the realtime ``call`` are thin adapters around it, so they canno
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -14,23 +13,20 @@ import msgspec
 
 from engine.engine import Engine
 from engine.errors import NotFoundError, ParleyError
-from engine.principal import Principal
-from gateway.api.contract import Caller, Handler, PublicHandler, Request, Response, Route, Streaming
-from gateway.api.operations import Operator
+from gateway.api.contract import Handler, PublicHandler, Request, Response, Route, Streaming
+from gateway.callers import Caller, Callers
+from gateway.fanout.switchboard import Switchboard
 from gateway.http import accept, body, idempotency, problem, query, trace
-from gateway.http.authenticate import check_environment, credential_of
+from gateway.http.authenticate import credential_of
+from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.requests import UNMATCHED
-from gateway.realtime.switchboard import Switchboard
 from gateway.routing import MethodNotAllowedError, RouteTable
 
 LOG = logging.getLogger("parley.request")
 API_VERSION = "2026-11-22"
-
-CALLERS_REMEMBERED = 4_096
-"""Callers that are not put together anew for each of their requests and sockets, 0.5 KiB each."""
 
 ReadBody = Callable[[], Awaitable[bytes]]
 _Found = tuple[Route, dict[str, str]]
@@ -60,11 +56,8 @@ class Dispatcher:
     ) -> None:
         """Ask ``engine`` who asks; answer by ``table``; streams are fed by ``switchboard``."""
         self._engine = engine
-        self._switchboard = switchboard
-        self._exposition = exposition
         self._tally = exposition.sources.requests
-        self._callers: OrderedDict[str, Caller] = OrderedDict()
-        """By credential, which is looked up anew every time: a key that has ended is none here."""
+        self.callers = Callers(engine, switchboard, exposition)
         self.table = table
 
     async def dispatch(self, head: Head, read_body: ReadBody) -> Response | Streaming:
@@ -109,7 +102,7 @@ class Dispatcher:
             HttpError: ``not_acceptable``: the route answers with a stream.
         """
         raw_path, _, text = path.partition("?")
-        headers = {"content-type": body.JSON, "accept": body.JSON}
+        headers = {"content-type": JSON, "accept": JSON}
         if traceparent:
             headers["traceparent"] = traceparent
         head = Head(method, raw_path, text, headers)
@@ -123,17 +116,6 @@ class Dispatcher:
             request_id = trace.new_request_id()
             answer = refused(_logged(error, request_id), request_id=request_id, instance=raw_path)
         return cast("Response", answer)
-
-    async def caller_of(self, credential: str) -> Caller:
-        """Return who a credential stands for, with its environment.
-
-        Raises:
-            UnauthenticatedError: it is not known, or not alive.
-            ForbiddenError: an admin key.
-        """
-        principal = await self._engine.authenticate(credential)
-        check_environment(principal)
-        return await self._caller(principal, credential)
 
     def told(self, head: Head, name: str, status: int, request_id: str, seconds: float) -> None:
         """Count and log an answer that took ``seconds`` from its head to the head of the answer.
@@ -168,11 +150,13 @@ class Dispatcher:
         head: Head,
         read_body: ReadBody,
     ) -> Response | Streaming:
-        caller = None
+        caller: Caller | None = None
         if not route.public:
             credential = credential_of(head.headers)
-            principal = await self._engine.authenticate(credential)
-            caller = await self._caller_for(route, principal, credential)
+            if route.workspace:
+                caller = await self.callers.operator(credential, route.scopes)
+            else:
+                caller = await self.callers.of(credential)
         return await self._perform(route, parameters, head, read_body, caller)
 
     async def _perform(
@@ -205,35 +189,6 @@ class Dispatcher:
             answer = await cast("Handler", route.handler)(caller, request)
         return _as_accepted(answer, media_type)
 
-    async def _caller_for(self, route: Route, principal: Principal, credential: str) -> Caller:
-        """Return the caller; a route of the workspace asks for an admin key by its scopes."""
-        if not route.workspace:
-            check_environment(principal)
-            return await self._caller(principal, credential)
-        principal.require(route.scopes)
-        found = await self._caller(principal, credential)
-        return Operator(
-            found.principal,
-            found.environment,
-            found.credential,
-            found.hub,
-            found.switchboard,
-            exposition=self._exposition,
-        )
-
-    async def _caller(self, principal: Principal, credential: str) -> Caller:
-        known = self._callers.get(credential)
-        if known is not None and known.principal == principal:
-            self._callers.move_to_end(credential)
-            return known
-        environment = await self._engine.environment(principal.workspace, principal.environment)
-        hub = self._switchboard.hubs.of(principal.workspace, principal.environment)
-        found = Caller(principal, environment, credential, hub, self._switchboard)
-        self._callers[credential] = found
-        if len(self._callers) > CALLERS_REMEMBERED:
-            self._callers.popitem(last=False)
-        return found
-
 
 def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Response:
     """Return the problem document of an error as an answer."""
@@ -254,7 +209,7 @@ def turned_away(error: ParleyError, *, instance: str | None) -> Response:
 
 
 def _check_whole(route: Route) -> None:
-    if body.JSON not in route.produces:
+    if JSON not in route.produces:
         detail = "this route answers with a stream; subscribe, or ask for it over HTTP"
         raise HttpError("not_acceptable", detail)
 
@@ -316,14 +271,10 @@ def _already(raw: bytes) -> ReadBody:
 
 def _as_accepted(answer: Response | Streaming, media_type: str) -> Response | Streaming:
     """Turn a JSON answer into MessagePack for those who accept that best."""
-    if (
-        media_type != body.MSGPACK
-        or isinstance(answer, Streaming)
-        or answer.content_type != body.JSON
-    ):
+    if media_type != MSGPACK or isinstance(answer, Streaming) or answer.content_type != JSON:
         return answer
     packed = msgspec.msgpack.encode(msgspec.json.decode(answer.body)) if answer.body else b""
-    return Response(answer.status, packed, answer.headers, body.MSGPACK)
+    return Response(answer.status, packed, answer.headers, MSGPACK)
 
 
 def _log(head: Head, status: int, request_id: str, seconds: float) -> None:

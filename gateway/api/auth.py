@@ -16,7 +16,8 @@ from engine.limits import (
     EPHEMERAL_TTL_SECONDS_MIN,
     EXTERNAL_ID_CHARACTERS_MAX,
 )
-from gateway.api.contract import Api, Body, Caller, Request, Response, Route
+from gateway.api.contract import Api, Body, Request, Response, Route
+from gateway.callers import Caller
 
 Id = Annotated[str, Meta(min_length=1, max_length=EXTERNAL_ID_CHARACTERS_MAX)]
 _KEY_BYTES = 32

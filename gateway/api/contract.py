@@ -11,19 +11,13 @@ import msgspec
 
 from engine.actor.outcome import Origin
 from engine.engine import Engine
-from engine.environment import Environment
 from engine.principal import Principal
+from gateway.callers import Caller
+from gateway.fanout.outlet import StreamOutlet
 from gateway.http.idempotency import origin_of
+from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.query import Nothing
-from gateway.realtime.hub import Hub
-from gateway.realtime.outlet import Outlet
-from gateway.realtime.switchboard import Switchboard
 
-JSON = "application/json"
-MSGPACK = "application/msgpack"
-NDJSON = "application/x-ndjson"
-SSE = "text/event-stream"
-HTML = "text/html"
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -31,17 +25,6 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The body of a mutating request; every one may carry its idempotency key."""
 
     idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and the environment it asks."""
-
-    principal: Principal
-    environment: Environment
-    credential: str = field(repr=False)
-    hub: Hub = field(repr=False)
-    switchboard: Switchboard = field(repr=False)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -79,19 +62,6 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
-
-
-class StreamOutlet(Outlet, Protocol):
-    """The way of an open stream to its client."""
-
-    chunked: bool
-    """Whether every frame must be a chunk of its own."""
-
-    silent: bool
-    """Set to ``True`` by the stream; ``False`` as soon as anything was sent."""
-
-    def finish(self) -> None:
-        """End the answer when everything before it has been sent."""
 
 
 class OpenStream(Protocol):

@@ -10,8 +10,10 @@ from engine.environment import CATALOGUE
 from engine.errors import ForbiddenError
 from engine.events.filters import type_filter
 from engine.events.service import Start
-from gateway.api.contract import NDJSON, SSE, Api, Caller, Request, Route, Streaming
+from gateway.api.contract import Api, Request, Route, Streaming
 from gateway.api.conversation.resources import EventDocument
+from gateway.callers import Caller
+from gateway.http.media_types import NDJSON, SSE
 from gateway.streams.stream import HEADERS, EventStream
 from persistence.records import Stream
 

@@ -1,6 +1,5 @@
 """What operators and readers need beside the APIs: health, metrics, the contract, problems."""
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 
@@ -8,19 +7,15 @@ import msgspec
 
 from engine.engine import Engine
 from engine.errors import NotFoundError
-from gateway.api.contract import HTML, JSON, Api, Caller, Request, Response, Route
-from gateway.http import openapi, problem
+from gateway.api import openapi
+from gateway.api.contract import Api, Request, Response, Route
+from gateway.callers import Caller, Operator
+from gateway.http import problem
+from gateway.http.media_types import HTML, JSON
 from gateway.http.problem import HttpError
 from gateway.metrics import exposition
 
 _TEXT = "text/plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Operator(Caller):
-    """Who asks for something of the whole node, with what an operator may see of it."""
-
-    exposition: exposition.Exposition
 
 
 class Health(msgspec.Struct, frozen=True):

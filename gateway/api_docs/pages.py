@@ -10,7 +10,7 @@ from engine.errors import NotFoundError
 from gateway.api.contract import Response
 from gateway.api_docs import files
 from gateway.http import accept, query
-from gateway.quart_routes import as_quart
+from gateway.quart_app.routes import as_quart
 
 
 def add_to(app: Quart) -> None:

@@ -21,11 +21,9 @@ from engine.errors import (
     UnknownFieldError,
     WrongTypeError,
 )
+from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.problem import HttpError
 from gateway.limits import INTEGER_MAX, JSON_DEPTH_MAX
-
-JSON = "application/json"
-MSGPACK = "application/msgpack"
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from engine.engine import Engine
+from gateway.fanout.switchboard import Switchboard
 from gateway.metrics.commits import CommitTally
 from gateway.metrics.connections import OpenConnections
 from gateway.metrics.loop import LoopLag
 from gateway.metrics.requests import RequestTally
-from gateway.realtime.switchboard import Switchboard
 
 
 def nothing_known() -> Mapping[str, int]:

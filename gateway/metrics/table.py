@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.fanout.switchboard import Sessions
 from gateway.metrics.buckets import COMMIT_RECORDS, COMMIT_SECONDS, LAG_SECONDS, REQUEST_SECONDS
 from gateway.metrics.distribution import Distribution
 from gateway.metrics.reading import EnvironmentFigures, Reading
-from gateway.realtime.switchboard import Sessions
 
 Kind = Literal["counter", "gauge", "histogram"]
 Values = Iterable[tuple[tuple[str, ...], float]]

@@ -4,10 +4,10 @@ from typing import Any
 
 from engine.errors import ParleyError
 from gateway.api.contract import Response
+from gateway.fanout.outlet import Outlet
 from gateway.http import problem, trace
 from gateway.realtime import protocol
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.outlet import Outlet
 
 
 class Answers:

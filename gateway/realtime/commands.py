@@ -10,22 +10,22 @@ from engine.conversation.access import HiddenError
 from engine.conversation.events import Visibility
 from engine.conversation.service import Posted
 from engine.errors import ParleyError
-from gateway.api.contract import Caller
 from gateway.api.conversation.posting import messages_path, new_message, with_missed
+from gateway.api.conversation.signalling import advance_mark, seat_of
+from gateway.callers import Caller
 from gateway.dispatch import Dispatcher
+from gateway.fanout.forms import websocket_form
+from gateway.fanout.frames import receipt
+from gateway.fanout.roll import Seat
+from gateway.fanout.signals import Signal
+from gateway.fanout.switchboard import Switchboard
 from gateway.http import idempotency
 from gateway.limits import UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.following import Following
-from gateway.realtime.forms import websocket_form
-from gateway.realtime.frames import receipt
 from gateway.realtime.line import Line
-from gateway.realtime.roll import Seat
-from gateway.realtime.signalling import advance_mark, seat_of
-from gateway.realtime.signals import Signal
-from gateway.realtime.switchboard import Switchboard
 
 LOG = logging.getLogger("parley.realtime")
 

@@ -6,15 +6,15 @@ from engine.errors import ActorStoppedError, BadPositionError, WrongTypeError
 from engine.events.filters import TypeFilter, type_filter
 from engine.events.service import Start
 from engine.log.cursor import AtVersion, Position
-from gateway.api.contract import Caller
+from gateway.callers import Caller
+from gateway.fanout.forms import Form
+from gateway.fanout.hub import Member
+from gateway.fanout.losing_access import PARTICIPANTS_CHANGED
+from gateway.fanout.switchboard import Switchboard
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
-from gateway.realtime.forms import Form
-from gateway.realtime.hub import Member
 from gateway.realtime.line import Line
-from gateway.realtime.losing_access import PARTICIPANTS_CHANGED
 from gateway.realtime.subscriptions import Subscriptions
-from gateway.realtime.switchboard import Switchboard
 from persistence.records import Stream
 
 EVERYTHING = TypeFilter()

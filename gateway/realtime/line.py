@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.realtime.outlet import Outlet
+from gateway.fanout.outlet import Outlet
 
 
 class Line(Outlet, Protocol):

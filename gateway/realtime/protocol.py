@@ -10,10 +10,10 @@ from msgspec import Meta
 from engine.conversation.events import Visibility
 from engine.errors import ParleyError
 from gateway.api.conversation.resources import AuthorBody, MessageBody, Version
+from gateway.fanout.presences import PresenceState
+from gateway.fanout.typists import TypingState
 from gateway.http.problem import HttpError
 from gateway.limits import BAD_FRAMES_MAX
-from gateway.realtime.presences import PresenceState
-from gateway.realtime.typists import TypingState
 
 Ref = int | str | None
 ConversationName = Annotated[str, Meta(min_length=1, max_length=128)]

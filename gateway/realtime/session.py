@@ -11,17 +11,17 @@ from collections import deque
 from engine import ids
 from engine.errors import ParleyError
 from engine.events.envelope import rfc3339_seconds
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.dispatch import Dispatcher
+from gateway.fanout.expiry import end_of
+from gateway.fanout.switchboard import Switchboard
 from gateway.limits import AUTH_SECONDS, HEARTBEAT_SECONDS
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.commands import Commands
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.expiry import end_of
 from gateway.realtime.line import Line
 from gateway.realtime.protocol import Close, Phase
-from gateway.realtime.switchboard import Switchboard
 from gateway.wheel import Timer
 
 LOG = logging.getLogger("parley.realtime")
@@ -157,7 +157,7 @@ class Session:
         elif isinstance(frame, protocol.Auth):
             self._under_way = True
             self._switchboard.errands.begin(
-                self._dispatcher.caller_of(frame.token), self._authenticated
+                self._dispatcher.callers.of(frame.token), self._authenticated
             )
         elif self._commands is not None and not isinstance(frame, protocol.Pong):
             self._carry_out(self._commands, frame)

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 from engine.errors import OutOfRangeError
 from engine.events.filters import TypeFilter
-from gateway.api.contract import Caller
+from gateway.callers import Caller
+from gateway.fanout.feeding import LogFeeder
+from gateway.fanout.forms import Form
+from gateway.fanout.hub import Member
+from gateway.fanout.rooms import Room, RoomName
+from gateway.fanout.subscription import Subscription
+from gateway.fanout.switchboard import Switchboard
 from gateway.limits import SUBSCRIPTIONS_MAX
-from gateway.realtime.feeding import LogFeeder
-from gateway.realtime.forms import Form
-from gateway.realtime.hub import Member
 from gateway.realtime.line import Line
-from gateway.realtime.rooms import Room, RoomName
-from gateway.realtime.subscription import Subscription
-from gateway.realtime.switchboard import Switchboard
 from persistence.records import Stream
 
 OnLost = Callable[[Stream, int], None]

@@ -1,6 +1,6 @@
 """Who may open a realtime WebSocket, whichever server it comes by (shell)."""
 
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.dispatch import Dispatcher
 from gateway.http import query
 from gateway.http.authenticate import credential_of
@@ -24,4 +24,4 @@ async def admitted(
     query.decode(query_text, query.Nothing)
     if "authorization" not in headers:
         return None
-    return await dispatcher.caller_of(credential_of(headers))
+    return await dispatcher.callers.of(credential_of(headers))

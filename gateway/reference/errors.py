@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.api import APIS
-from gateway.http.openapi import ProblemDocument
+from gateway.api.openapi import ProblemDocument
 from gateway.http.problem import CONTENT_TYPE, PROBLEMS
 from gateway.reference import markdown
 from gateway.reference.members import members

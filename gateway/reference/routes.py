@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.api import APIS
 from gateway.api.contract import Api, Route
-from gateway.http.openapi import EVERYWHERE, WITH_BODY, WITH_KEY
+from gateway.api.openapi import EVERYWHERE, WITH_BODY, WITH_KEY
 from gateway.http.query import Nothing
 from gateway.reference import markdown
 from gateway.reference.members import link, members

@@ -6,7 +6,7 @@ import msgspec
 
 from engine.environment import FEATURES
 from gateway.api import APIS
-from gateway.http.openapi import ProblemDocument
+from gateway.api.openapi import ProblemDocument
 from gateway.reference import markdown
 from gateway.reference.members import members, structs_in
 

@@ -10,10 +10,10 @@ import trio
 
 from engine.errors import ParleyError
 from gateway.dispatch import turned_away
+from gateway.fanout.outlet import ClosedOutletError
+from gateway.framing.chunked import LAST_CHUNK, chunk
 from gateway.http.problem import HttpError
 from gateway.limits import ASGI_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
-from gateway.realtime.forms import chunk
-from gateway.realtime.outlet import ClosedOutletError
 from gateway.server import responses
 from gateway.server.asgi import (
     ASGIApp,
@@ -24,7 +24,7 @@ from gateway.server.asgi import (
 )
 from gateway.server.asgi_messages import Headers, http_scope
 from gateway.server.http1 import Incoming
-from gateway.server.responses import CONTINUE, LAST_CHUNK
+from gateway.server.responses import CONTINUE
 
 if TYPE_CHECKING:
     from gateway.server.connection import Connection

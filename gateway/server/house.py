@@ -7,13 +7,14 @@ from http import HTTPStatus
 import trio
 
 from engine.errors import ParleyError
-from gateway.api.contract import Caller, Response, Streaming
+from gateway.api.contract import Response, Streaming
+from gateway.callers import Caller
 from gateway.dispatch import Dispatcher, Head, turned_away
+from gateway.fanout.switchboard import Switchboard
 from gateway.http import trace
 from gateway.realtime import dialects
 from gateway.realtime.dialects import json as json_dialect
 from gateway.realtime.session import Session
-from gateway.realtime.switchboard import Switchboard
 from gateway.realtime.upgrading import admitted
 from gateway.server import handshake
 from gateway.server.addresses import Proxies

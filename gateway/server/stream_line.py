@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gateway.api.contract import Streaming
+from gateway.framing.chunked import LAST_CHUNK
 from gateway.limits import CLOSING_SECONDS
 from gateway.server import responses
 
@@ -53,7 +54,7 @@ class StreamLine:
     def finish(self) -> None:
         """End the answer when everything before it has been sent."""
         if self.chunked and not self._finished:
-            self._wire.answer(responses.LAST_CHUNK)
+            self._wire.answer(LAST_CHUNK)
         self._close()
 
     def fail(self) -> None:

@@ -1,36 +1,34 @@
-"""Messages out of the bytes of one WebSocket, and frames into bytes (RFC 6455). Pure.
+"""Messages out of the bytes of one WebSocket (RFC 6455). Pure.
 
 The server's side: what comes is masked, what goes is not. Extensions are never agreed on, so that
 each reserved bit is a violation and nothing small becomes huge.
 """
 
-from struct import Struct
-
+from gateway.framing.websocket import (
+    BINARY,
+    CLOSE,
+    CLOSE_CODE,
+    FINAL,
+    PING,
+    PONG,
+    SHORT_MAX,
+    TEXT,
+    TWO_BYTES,
+    TWO_BYTES_MAX,
+    may_be_sent,
+)
 from gateway.limits import INTEGER_MAX
-
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 _CONTINUATION = 0
 _KNOWN = {_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG}
-_FINAL, _RESERVED, _CONTROL, _OPCODE = 0x80, 0x70, 0x08, 0x0F
-_WHOLE_TEXT = _FINAL | TEXT
-_WHOLE = {_WHOLE_TEXT, _FINAL | BINARY}
+_RESERVED, _CONTROL, _OPCODE = 0x70, 0x08, 0x0F
+_WHOLE_TEXT = FINAL | TEXT
+_WHOLE = {_WHOLE_TEXT, FINAL | BINARY}
 _MASKED = 0x80
 _KEY_BYTES = 4
 
-_SHORT_MAX, _TWO_BYTES_MAX = 125, 0xFFFF
-_TWO_BYTES, _EIGHT_BYTES = 126, 127
-_SHORT = Struct(">BB").pack
-_MIDDLE = Struct(">BBH").pack
-_LONG = Struct(">BBQ").pack
-
 _PROTOCOL_ERROR, _BAD_DATA, _POLICY, _TOO_BIG = 1002, 1007, 1008, 1009
 _NO_CODE = 1005
-# Of the IANA registry: 1004 is reserved; 1005, 1006 and 1015 are never sent.
-_REGISTERED = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
-_OF_APPLICATIONS = range(3000, 5000)
-_CODE = Struct(">H")
-_REASON_BYTES_MAX = _SHORT_MAX - _CODE.size
 
 _AS_NUMBER_BYTES_MAX = 3_000
 _XOR = [bytes(byte ^ key for byte in range(256)) for key in range(256)]  # 64 KiB
@@ -145,8 +143,8 @@ class MessageReader:
         if length < 0 or self._opcode or first not in _WHOLE:
             self._check(first, length)
         start = at + 2 + _KEY_BYTES
-        if length > _SHORT_MAX:
-            start += 2 if length == _TWO_BYTES else 8
+        if length > SHORT_MAX:
+            start += 2 if length == TWO_BYTES else 8
             if size < start - _KEY_BYTES:
                 return at, size + 1
             length = _long(data[at + 2 : start - _KEY_BYTES])
@@ -187,9 +185,9 @@ class MessageReader:
         if opcode not in _KNOWN:
             raise ViolationError(_PROTOCOL_ERROR, "unknown opcode")
         if opcode & _CONTROL:
-            if not first & _FINAL:
+            if not first & FINAL:
                 raise ViolationError(_PROTOCOL_ERROR, "a control frame in fragments")
-            if length > _SHORT_MAX:
+            if length > SHORT_MAX:
                 raise ViolationError(_PROTOCOL_ERROR, "a control frame of more than 125 bytes")
         elif opcode == _CONTINUATION and not self._opcode:
             raise ViolationError(_PROTOCOL_ERROR, "nothing to continue")
@@ -210,9 +208,9 @@ class MessageReader:
                 self._drop()
             messages.append((opcode, payload))
             return
-        if not first & _FINAL or opcode == _CONTINUATION:
+        if not first & FINAL or opcode == _CONTINUATION:
             self._gather(opcode, payload)
-            if not first & _FINAL:
+            if not first & FINAL:
                 return
             opcode, payload = self._gathered()
         if opcode == TEXT:
@@ -256,33 +254,6 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     return (int.from_bytes(payload, "little") ^ mask).to_bytes(size, "little")
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
-    """Return one final frame, unmasked, as a server sends it."""
-    size = len(payload)
-    if size <= _SHORT_MAX:
-        return _SHORT(_FINAL | opcode, size) + payload
-    if size <= _TWO_BYTES_MAX:
-        return _MIDDLE(_FINAL | opcode, _TWO_BYTES, size) + payload
-    return _LONG(_FINAL | opcode, _EIGHT_BYTES, size) + payload
-
-
-def close_payload(code: int, reason: str) -> bytes:
-    """Return what a close frame says; a ``reason`` beyond 123 bytes is cut between characters.
-
-    Raises:
-        ValueError: this code is never sent.
-    """
-    if not _may_be_sent(code):
-        raise ValueError(f"{code} is no code of a close frame")
-    text = reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
-    return _CODE.pack(code) + text.encode()
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """Return a close frame. Raises ``ValueError`` like ``close_payload``."""
-    return frame(CLOSE, close_payload(code, reason))
-
-
 def parse_close(payload: bytes) -> tuple[int, str]:
     """Return code and reason of a close frame; 1005 if it names none.
 
@@ -291,18 +262,14 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     """
     if not payload:
         return _NO_CODE, ""
-    if len(payload) < _CODE.size:
+    if len(payload) < CLOSE_CODE.size:
         raise ViolationError(_PROTOCOL_ERROR, "half a close code")
-    code: int = _CODE.unpack_from(payload)[0]
-    if not _may_be_sent(code):
+    code: int = CLOSE_CODE.unpack_from(payload)[0]
+    if not may_be_sent(code):
         raise ViolationError(_PROTOCOL_ERROR, "a close code that is never sent")
-    reason = payload[_CODE.size :]
+    reason = payload[CLOSE_CODE.size :]
     _check_utf8(reason)
     return code, reason.decode()
-
-
-def _may_be_sent(code: int) -> bool:
-    return code in _REGISTERED or code in _OF_APPLICATIONS
 
 
 def _check_utf8(text: bytes) -> None:
@@ -315,7 +282,7 @@ def _check_utf8(text: bytes) -> None:
 def _long(announced: bytes) -> int:
     """Return a length of two or eight bytes. Each length is written in one way only."""
     length = int.from_bytes(announced, "big")
-    if length <= (_SHORT_MAX if len(announced) == 2 else _TWO_BYTES_MAX):  # noqa: PLR2004
+    if length <= (SHORT_MAX if len(announced) == 2 else TWO_BYTES_MAX):  # noqa: PLR2004
         raise ViolationError(_PROTOCOL_ERROR, "a length in more bytes than it needs")
     if length > INTEGER_MAX:
         raise ViolationError(_PROTOCOL_ERROR, "a length beyond 63 bits")

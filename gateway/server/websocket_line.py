@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from gateway.framing import websocket as framing
 from gateway.limits import CLOSING_SECONDS, FRAGMENTS_MAX, FRAME_BYTES_MAX
 from gateway.realtime.session import Session
-from gateway.server import websocket
 from gateway.server.websocket import MessageReader, ViolationError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class WebSocketLine:
         if self._close_said:
             return
         self._close_said = True
-        self._wire.answer(websocket.close_frame(code, reason))
+        self._wire.answer(framing.close_frame(code, reason))
         self._wire.finish()
         self._connection.channel.resume()  # the peer's own close is to be heard
         self._connection.house.switchboard.wheel.after(
@@ -134,15 +134,15 @@ class WebSocketLine:
         """The server is stopping; sessions are said goodbye to elsewhere, a batch at a time."""
 
     def _hear(self, opcode: int, payload: bytes) -> None:
-        if self._closed_by_peer or (self._close_said and opcode != websocket.CLOSE):
+        if self._closed_by_peer or (self._close_said and opcode != framing.CLOSE):
             return
-        if opcode == websocket.TEXT:
+        if opcode == framing.TEXT:
             self._hear_message(payload.decode() if self._binary else payload)
-        elif opcode == websocket.BINARY:
+        elif opcode == framing.BINARY:
             self._hear_message(payload)
-        elif opcode == websocket.PING:
-            self._wire.answer(websocket.frame(websocket.PONG, payload))
-        elif opcode == websocket.CLOSE:
+        elif opcode == framing.PING:
+            self._wire.answer(framing.frame(framing.PONG, payload))
+        elif opcode == framing.CLOSE:
             self._hear_close(payload)
 
     def _hear_message(self, message: bytes | str) -> None:
@@ -158,7 +158,7 @@ class WebSocketLine:
         self._close_said = True
         if self._session is not None:
             self._session.lost()
-        self._wire.answer(websocket.frame(websocket.CLOSE, payload[:2]))
+        self._wire.answer(framing.frame(framing.CLOSE, payload[:2]))
         self._wire.finish()
 
     def _violated(self, violation: ViolationError) -> None:
@@ -168,4 +168,4 @@ class WebSocketLine:
         self._closed_by_peer = True  # nothing of what follows can be trusted
 
     def _framed(self, payload: bytes) -> bytes:
-        return websocket.frame(websocket.BINARY if self._binary else websocket.TEXT, payload)
+        return framing.frame(framing.BINARY if self._binary else framing.TEXT, payload)

@@ -9,14 +9,14 @@ from typing import Protocol
 
 import trio
 
+from gateway.fanout.outflow import Outflow
+from gateway.fanout.outlet import ClosedOutletError
 from gateway.limits import (
     LAGGING_SECONDS,
     OUTBOUND_ANSWER_BYTES_MAX,
     OUTBOUND_BYTES_MAX,
     OUTBOUND_WRITE_SECONDS,
 )
-from gateway.realtime.outflow import Outflow
-from gateway.realtime.outlet import ClosedOutletError
 from gateway.server.channel import Channel
 from gateway.wheel import Timer, Wheel
 

@@ -10,15 +10,18 @@ import msgspec
 from engine.errors import NotFoundError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
-from gateway.api.contract import NDJSON, SSE, Caller, StreamOutlet
+from gateway.callers import Caller
+from gateway.fanout import forms
+from gateway.fanout.expiry import end_of
+from gateway.fanout.feeding import LogFeeder
+from gateway.fanout.forms import Form
+from gateway.fanout.outlet import StreamOutlet
+from gateway.fanout.rooms import RoomName
+from gateway.fanout.subscription import Subscription
+from gateway.framing.chunked import chunk
+from gateway.http.media_types import NDJSON, SSE
 from gateway.http.problem import HttpError
 from gateway.limits import HEARTBEAT_SECONDS, RETRY_MS
-from gateway.realtime import forms
-from gateway.realtime.expiry import end_of
-from gateway.realtime.feeding import LogFeeder
-from gateway.realtime.forms import Form
-from gateway.realtime.rooms import RoomName
-from gateway.realtime.subscription import Subscription
 from gateway.wheel import Timer
 from persistence.records import Stream
 
@@ -173,7 +176,7 @@ class EventStream:
 
     def _say(self, data: bytes) -> None:
         if self._outlet is not None:
-            self._outlet.answer(forms.chunk(data) if self._outlet.chunked else data)
+            self._outlet.answer(chunk(data) if self._outlet.chunked else data)
 
 
 def _reset(media_type: str, cursor: str) -> bytes:

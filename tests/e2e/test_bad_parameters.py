@@ -6,7 +6,8 @@ import httpx2
 import pytest
 from msgspec import inspect
 
-from gateway.api.contract import JSON, NDJSON, SSE, Route
+from gateway.api.contract import Route
+from gateway.http.media_types import JSON, NDJSON, SSE
 from gateway.http.query import SECRET_PARAMETERS
 from gateway.limits import HEADER_BYTES_MAX
 from tests.support.answers import (

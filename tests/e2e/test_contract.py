@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.api.contract import JSON, MSGPACK, Response, Route
+from gateway.api.contract import Response, Route
+from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.problem import PROBLEMS
 from tests.support.answers import (
     PROBLEM,

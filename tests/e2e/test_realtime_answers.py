@@ -6,7 +6,8 @@ import pytest
 
 from engine import ids
 from gateway.api import APIS
-from gateway.api.contract import Api, Caller, Request, Response, Route
+from gateway.api.contract import Api, Request, Response, Route
+from gateway.callers import Caller
 from gateway.limits import OUTBOUND_ANSWER_BYTES_MAX, OUTBOUND_BYTES_MAX, PAGE_BYTES_MAX
 from gateway.routing import RouteTable
 from tests.support.answers import problem

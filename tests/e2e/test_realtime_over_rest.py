@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.realtime import presences, typists
+from gateway.fanout import presences, typists
 from tests.support.answers import problem
 from tests.support.realtime import Talk, talking
 from tests.support.servers import Server

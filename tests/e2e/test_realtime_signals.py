@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.fanout import presences, typists
 from gateway.limits import CONVERSATION_AUTHORS_MAX
-from gateway.realtime import presences, typists
 from tests.support.realtime import JSON, MSGPACK, Talk, talking
 from tests.support.servers import Server
 

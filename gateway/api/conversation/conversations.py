@@ -14,7 +14,7 @@ from engine.conversation.service import Changed, NewConversation
 from engine.conversation.text import check_name
 from engine.errors import NotFoundError, ParleyError
 from engine.log.cursor import etag
-from gateway.api.contract import Caller, Request, Response, Route
+from gateway.api.contract import Request, Response, Route
 from gateway.api.conversation.messages import CHANGE_ERRORS, READ, WRITE
 from gateway.api.conversation.posting import author_in, expectation_of, named, with_missed
 from gateway.api.conversation.resources import (
@@ -27,7 +27,8 @@ from gateway.api.conversation.resources import (
     Participants,
     conversation_json,
 )
-from gateway.http.preconditions import not_modified
+from gateway.api.preconditions import not_modified
+from gateway.callers import Caller
 from gateway.http.problem import HttpError
 from gateway.limits import METADATA_BYTES_MAX
 

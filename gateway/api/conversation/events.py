@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.events.filters import TypeFilter
-from gateway.api.contract import JSON, NDJSON, SSE, Caller, Request, Response, Route, Streaming
+from gateway.api.contract import Request, Response, Route, Streaming
 from gateway.api.conversation.pages import (
     Limit,
     PositionText,
@@ -14,8 +14,10 @@ from gateway.api.conversation.pages import (
     visible_stream,
 )
 from gateway.api.conversation.resources import EventPage
+from gateway.callers import Caller
+from gateway.fanout.frames import event_json
+from gateway.http.media_types import JSON, NDJSON, SSE
 from gateway.limits import PAGE_ITEMS_DEFAULT
-from gateway.realtime.frames import event_json
 from gateway.streams.stream import HEADERS, EventStream
 
 

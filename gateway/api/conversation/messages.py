@@ -14,7 +14,7 @@ from engine.conversation.text import check_text, flags_of
 from engine.errors import ParleyError, VersionConflictError, WrongTypeError
 from engine.log.cursor import etag
 from engine.log.event import Event
-from gateway.api.contract import Caller, Request, Response, Route
+from gateway.api.contract import Request, Response, Route
 from gateway.api.conversation.pages import (
     Limit,
     PositionText,
@@ -43,7 +43,8 @@ from gateway.api.conversation.resources import (
     message_json,
     revised_json,
 )
-from gateway.http.preconditions import not_modified
+from gateway.api.preconditions import not_modified
+from gateway.callers import Caller
 from gateway.limits import PAGE_ITEMS_DEFAULT
 
 

@@ -15,8 +15,9 @@ from engine.limits import REPLAY_PAGE_RECORDS
 from engine.log.cursor import AtTime
 from engine.log.event import Event
 from engine.log.log import Log
-from gateway.api.contract import Caller, Request, Response
+from gateway.api.contract import Request, Response
 from gateway.api.conversation.resources import page_json
+from gateway.callers import Caller
 from gateway.http import paging
 from gateway.limits import PAGE_BYTES_MAX, PAGE_ITEMS_MAX, PAGE_SCAN_RECORDS_MAX
 from persistence.records import Stream

@@ -18,7 +18,7 @@ from engine.errors import (
 from engine.limits import MESSAGE_DATA_BYTES_MAX, MESSAGE_TEXT_BYTES_MAX, MISSED_EVENTS_MAX
 from engine.log.cursor import AtVersion
 from engine.log.event import Event
-from gateway.api.contract import Caller, Request
+from gateway.api.contract import Request
 from gateway.api.conversation.resources import (
     AssigneeBody,
     AuthorBody,
@@ -26,9 +26,10 @@ from gateway.api.conversation.resources import (
     MessageBody,
     ParticipantBody,
 )
+from gateway.callers import Caller
+from gateway.fanout.frames import event_json
 from gateway.http.problem import HttpError
 from gateway.limits import METADATA_BYTES_MAX, PAGE_BYTES_MAX
-from gateway.realtime.frames import event_json
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -12,12 +12,13 @@ from msgspec import Meta
 from engine.conversation.events import Author, Visibility
 from engine.conversation.marks import Mark
 from engine.events.envelope import rfc3339
-from gateway.api.contract import Body, Caller, Request, Response, Route
+from gateway.api.contract import Body, Request, Response, Route
 from gateway.api.conversation.resources import AuthorBody, Version
+from gateway.api.conversation.signalling import advance_mark, seat_of
+from gateway.callers import Caller
+from gateway.fanout.presences import PresenceState
+from gateway.fanout.typists import TypingState
 from gateway.limits import PRESENCE_REST_SECONDS, TYPING_SECONDS
-from gateway.realtime.presences import PresenceState
-from gateway.realtime.signalling import advance_mark, seat_of
-from gateway.realtime.typists import TypingState
 
 NO_STORE = (("Cache-Control", "no-store"),)
 

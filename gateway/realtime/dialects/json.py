@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from engine.errors import ParleyError
+from gateway.fanout.frames import websocket_json
 from gateway.http import body
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.frames import websocket_json
 from gateway.realtime.protocol import (
     AnyFrame,
     BadFrameError,

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from engine.errors import ForbiddenCharacterError, OutOfRangeError, ParleyError
+from gateway.fanout.frames import websocket_msgpack
 from gateway.http import body
 from gateway.http.problem import HttpError
 from gateway.realtime.dialects.announced import announced_members
 from gateway.realtime.dialects.dialect import Dialect
-from gateway.realtime.frames import websocket_msgpack
 from gateway.realtime.protocol import (
     AnyFrame,
     BadFrameError,

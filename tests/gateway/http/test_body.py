@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from engine.errors import ParleyError
 from gateway.http import body
-from gateway.http.body import JSON, MSGPACK
+from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.problem import code_of, status_of
 from gateway.limits import INTEGER_MAX, JSON_DEPTH_MAX, REQUEST_BODY_BYTES_MAX
 

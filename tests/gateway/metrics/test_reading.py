@@ -12,9 +12,9 @@ from engine.actor.outcome import Envelope, Origin, Outcome, Query
 from engine.engine import Engine
 from engine.environment import Environment
 from engine.errors import ParleyError
+from gateway.fanout.switchboard import Switchboard
 from gateway.metrics.commits import CommitTally
 from gateway.metrics.reading import EnvironmentFigures, Sources, read
-from gateway.realtime.switchboard import Switchboard
 from persistence.memory.store import MemoryStores
 from persistence.protocols.store import Stores
 from persistence.records import Stream, StreamWrite

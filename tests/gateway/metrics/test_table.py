@@ -7,11 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.engine import Engine
 from gateway.api import APIS
+from gateway.fanout.switchboard import Switchboard
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.reading import Sources
 from gateway.metrics.requests import OTHER_METHOD, RequestTally
 from gateway.metrics.table import METRICS, Histogram, Metric
-from gateway.realtime.switchboard import Switchboard
 from persistence.memory.store import MemoryStores
 
 BOUNDED_LABELS = {

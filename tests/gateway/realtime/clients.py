@@ -13,12 +13,12 @@ from engine.events.filters import TypeFilter
 from engine.limits import ASK_SECONDS
 from engine.log.event import Event
 from engine.log.log import Log
-from gateway.realtime.feeding import LogFeeder
-from gateway.realtime.forms import Form
-from gateway.realtime.outflow import Outflow
-from gateway.realtime.outlet import ClosedOutletError
-from gateway.realtime.rooms import RoomName, Rooms
-from gateway.realtime.subscription import Subscription
+from gateway.fanout.feeding import LogFeeder
+from gateway.fanout.forms import Form
+from gateway.fanout.outflow import Outflow
+from gateway.fanout.outlet import ClosedOutletError
+from gateway.fanout.rooms import RoomName, Rooms
+from gateway.fanout.subscription import Subscription
 from persistence.protocols.feed import Feed
 from persistence.records import Stream
 from tests.support.disks import MemoryDisk

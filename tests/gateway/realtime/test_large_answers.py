@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.limits import OUTBOUND_ANSWER_BYTES_MAX, OUTBOUND_BYTES_MAX
-from gateway.realtime.outbound import ClientTooSlowError, Outbound
+from gateway.quart_app.outbound import ClientTooSlowError, Outbound
 
 LARGE = b"x" * (OUTBOUND_BYTES_MAX + OUTBOUND_ANSWER_BYTES_MAX + 1)
 

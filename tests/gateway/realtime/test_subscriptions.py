@@ -15,13 +15,13 @@ from engine.errors import OutOfRangeError
 from engine.events.filters import TypeFilter
 from engine.log.event import Event
 from engine.principal import Principal
-from gateway.api.contract import Caller
+from gateway.callers import Caller
+from gateway.fanout.forms import Form
+from gateway.fanout.hub import Hub
+from gateway.fanout.signals import Signal
+from gateway.fanout.switchboard import Switchboard
 from gateway.limits import SUBSCRIPTIONS_MAX
-from gateway.realtime.forms import Form
-from gateway.realtime.hub import Hub
-from gateway.realtime.signals import Signal
 from gateway.realtime.subscriptions import Subscriptions
-from gateway.realtime.switchboard import Switchboard
 from persistence.records import Stream
 from tests.gateway.realtime.clients import Speaker
 from tests.support.desks import Desk, opened

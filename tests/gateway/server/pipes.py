@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from gateway.realtime.outflow import Outflow
+from gateway.fanout.outflow import Outflow
 from gateway.server.plain_channel import PlainChannel
 from gateway.server.poller import Poller
 from gateway.server.wire import Wire

@@ -7,8 +7,8 @@ from typing import Any
 
 from trio.testing import wait_all_tasks_blocked
 
+from gateway.framing.websocket import BINARY, CLOSE, PING, PONG, TEXT
 from gateway.server.connection import Connection
-from gateway.server.websocket import BINARY, CLOSE, PING, PONG, TEXT
 from tests.gateway.server.doors import Door
 from tests.gateway.server.masking import said
 from tests.gateway.server.pipes import Peer

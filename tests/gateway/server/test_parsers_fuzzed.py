@@ -14,19 +14,10 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 
+from gateway.framing.websocket import BINARY, CLOSE, PING, PONG, TEXT, frame
 from gateway.limits import HEAD_BYTES_MAX
 from gateway.server.http1 import Incoming, RefusedRequestError, RequestReader
-from gateway.server.websocket import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    MessageReader,
-    ViolationError,
-    frame,
-    parse_close,
-)
+from gateway.server.websocket import MessageReader, ViolationError, parse_close
 from tests.gateway.server.masking import said
 from tests.support.splits import cut
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from httptools import HttpResponseParser
 
+from gateway.framing.chunked import LAST_CHUNK
 from gateway.server import refusals, responses
 from gateway.server.admission import Refusal
 
@@ -62,7 +63,7 @@ def test_a_response_to_a_head_request_is_the_head_alone() -> None:
 
 def test_a_head_says_how_its_body_comes() -> None:
     head = responses.head(200, (("content-type", "text/event-stream"),), chunked=True, close=True)
-    found = Parsed(head + b"3\r\nabc\r\n" + responses.LAST_CHUNK)
+    found = Parsed(head + b"3\r\nabc\r\n" + LAST_CHUNK)
     assert (found.body, found.complete) == (b"abc", True)
     assert found.headers["transfer-encoding"] == "chunked"
     assert found.headers["connection"] == "close"

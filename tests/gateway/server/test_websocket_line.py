@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.errand import Reply
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.limits import (
     AUTH_SECONDS,
     CLOSING_SECONDS,
@@ -238,13 +238,13 @@ async def test_a_client_that_leaves_before_it_is_known_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with door(tmp_path) as d:
-        found, known = d.node.dispatcher.caller_of, Reply[bool]()
+        found, known = d.node.dispatcher.callers.of, Reply[bool]()
 
         async def later(credential: str) -> Caller:
             await known.given()
             return await found(credential)
 
-        monkeypatch.setattr(d.node.dispatcher, "caller_of", later)
+        monkeypatch.setattr(d.node.dispatcher.callers, "of", later)
         _, peer = d.connect()
         assert await d.asked(peer, upgrade(d)) == b""
         peer.leave()

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.errand import Reply
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.limits import (
     CLOSING_SECONDS,
     LAGGING_SECONDS,
@@ -85,13 +85,13 @@ async def test_what_comes_while_a_credential_is_looked_at_waits_and_is_then_carr
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with door(tmp_path) as d:
-        found, known = d.node.dispatcher.caller_of, Reply[bool]()
+        found, known = d.node.dispatcher.callers.of, Reply[bool]()
 
         async def later(credential: str) -> Caller:
             await known.given()
             return await found(credential)
 
-        monkeypatch.setattr(d.node.dispatcher, "caller_of", later)
+        monkeypatch.setattr(d.node.dispatcher.callers, "of", later)
         socket = await dialed(d, authorized=False)
         await socket.say(frame("auth", token=d.key))
         assert [is_heard(socket)] == [True]

@@ -4,13 +4,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.fanout.outlet import ClosedOutletError
 from gateway.limits import (
     LAGGING_SECONDS,
     OUTBOUND_ANSWER_BYTES_MAX,
     OUTBOUND_BYTES_MAX,
     OUTBOUND_WRITE_SECONDS,
 )
-from gateway.realtime.outlet import ClosedOutletError
 from gateway.wheel import TICK_SECONDS
 from tests.gateway.server.pipes import Pipe, piped
 

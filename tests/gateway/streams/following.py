@@ -9,10 +9,11 @@ from engine.conversation.service import stream_of
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.principal import Principal
-from gateway.api.contract import NDJSON, Caller
-from gateway.realtime.hub import Hub
-from gateway.realtime.switchboard import Switchboard
-from gateway.streams.quart_stream import QuartStream
+from gateway.callers import Caller
+from gateway.fanout.hub import Hub
+from gateway.fanout.switchboard import Switchboard
+from gateway.http.media_types import NDJSON
+from gateway.quart_app.stream import QuartStream
 from gateway.streams.stream import EventStream
 from tests.support.desks import Desk
 

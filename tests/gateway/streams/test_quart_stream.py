@@ -4,9 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from gateway.api.contract import StreamOutlet
+from gateway.fanout.outlet import StreamOutlet
 from gateway.limits import OUTBOUND_ANSWER_BYTES_MAX, OUTBOUND_BYTES_MAX
-from gateway.streams.quart_stream import QuartStream
+from gateway.quart_app.stream import QuartStream
 
 
 class Source:

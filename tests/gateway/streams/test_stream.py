@@ -13,11 +13,11 @@ from engine.errors import ParleyError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
 from engine.principal import Principal
-from gateway.api.contract import NDJSON, SSE
+from gateway.fanout.switchboard import Switchboard
+from gateway.http.media_types import NDJSON, SSE
 from gateway.http.problem import HttpError, code_of
 from gateway.limits import HEARTBEAT_SECONDS, RETRY_MS
-from gateway.realtime.switchboard import Switchboard
-from gateway.streams.quart_stream import QuartStream
+from gateway.quart_app.stream import QuartStream
 from gateway.streams.stream import EventStream
 from persistence.records import Stream
 from tests.gateway.realtime.clients import Client

@@ -1,0 +1,1 @@
+"""The realtime dialogue, and what waits for one client."""
