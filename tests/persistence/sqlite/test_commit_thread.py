@@ -1,14 +1,19 @@
 """Commits beside a loop that never waits."""
 
 import socket
+import threading
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import trio
 
 from persistence.protocols.store import Store
-from persistence.sqlite import SqliteStores
-from persistence.sqlite.commit_thread import let_them_run
-from tests.support.disks import running
+from persistence.sqlite import SqliteStores, commit_thread
+from persistence.sqlite.commit_thread import PATIENCE_SECONDS, CommitThread, let_them_run
+from tests.support.disks import HELD_SECONDS_MAX, SqliteDisk, running, sqlite_disk
 from tests.support.drafts import write
 
 SLICE_SECONDS = 0.0001
@@ -69,3 +74,111 @@ async def test_two_stores_may_commit_at_the_same_time(stores: SqliteStores) -> N
     ):
         for store in (one, other):
             nursery.start_soon(committed, store)
+
+
+class Clock:
+    """Goes on when it is told, and counts how often the loop has let go of the interpreter."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.yields = 0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds == 0, "a loop yields, and waits for nothing"
+        self.yields += 1
+
+    async def passed(self, passes: int) -> int:
+        """Let a loop that never waits pass so often; return how often it has yielded."""
+        before = self.yields
+        for _ in range(passes):
+            await trio.lowlevel.checkpoint()
+        return self.yields - before
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    held = SimpleNamespace(perf_counter=clock.perf_counter, sleep=clock.sleep)
+    monkeypatch.setattr(commit_thread, "time", held)
+    return clock
+
+
+@pytest.fixture
+async def disk(root: Path) -> AsyncIterator[SqliteDisk]:
+    with sqlite_disk(root) as disk:
+        await disk.stores.open()
+        yield disk
+        disk.stores.close()
+
+
+async def test_a_busy_loop_yields_once_a_pass_to_a_commit_that_is_late(
+    disk: SqliteDisk, clock: Clock
+) -> None:
+    async with running(disk.stores) as store:
+        async with trio.open_nursery() as nursery:
+            disk.hold()
+            nursery.start_soon(store.log.append, [write("a", 0)])
+            await disk.wait_held()
+            assert await clock.passed(100) == 0
+            clock.now = PATIENCE_SECONDS
+            assert await clock.passed(100) == 0
+            clock.now = PATIENCE_SECONDS * 1.01
+            assert await clock.passed(100) == 100
+            disk.release()
+        assert await clock.passed(100) == 0
+
+
+async def test_a_loop_that_is_about_to_wait_yields_by_that(disk: SqliteDisk, clock: Clock) -> None:
+    async with running(disk.stores) as store, trio.open_nursery() as nursery:
+        disk.hold()
+        nursery.start_soon(store.log.append, [write("a", 0)])
+        await disk.wait_held()
+        clock.now = PATIENCE_SECONDS * 2
+        for timeout, yields in ((0.001, 0), (float("inf"), 0), (0.0, 1)):
+            before = clock.yields
+            let_them_run().before_io_wait(timeout)
+            assert clock.yields - before == yields
+        disk.release()
+
+
+class Held:
+    """A commit in a thread of its own that the test ends."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self._thread = CommitThread("held")
+        self._released, self._done = threading.Event(), trio.Event()
+
+    async def run(self) -> None:
+        self.failure = await self._thread.call(self._wait)
+        self._done.set()
+
+    async def end(self) -> None:
+        self._released.set()
+        await self._done.wait()
+        self._thread.join()
+
+    def _wait(self) -> None:
+        assert self._released.wait(HELD_SECONDS_MAX)
+
+
+async def test_each_of_several_commits_is_late_by_itself(clock: Clock) -> None:
+    first, second = Held(), Held()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first.run)
+        assert await clock.passed(10) == 0
+        clock.now = PATIENCE_SECONDS * 0.5
+        nursery.start_soon(second.run)
+        assert await clock.passed(10) == 0
+        clock.now = PATIENCE_SECONDS * 1.1
+        assert await clock.passed(10) == 10
+        await first.end()
+        assert await clock.passed(10) == 0
+        clock.now = PATIENCE_SECONDS * 1.6
+        assert await clock.passed(10) == 10
+        await second.end()
+    assert await clock.passed(10) == 0
+    assert (first.failure, second.failure) == (None, None)
