@@ -10,7 +10,7 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.compose import Node
 from gateway.config import Settings
 from gateway.realtime.dialects import json
@@ -117,7 +117,7 @@ class Parlour:
 
     async def caller(self, **principal: Any) -> Caller:
         """Return who the key stands for; members of its ``principal`` may be other ones."""
-        caller = await self.node.dispatcher.caller_of(self.key)
+        caller = await self.node.dispatcher.callers.of(self.key)
         return replace(caller, principal=replace(caller.principal, **principal))
 
     async def desk(self) -> Desk:

@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.fanout import expiry
 from gateway.limits import HEARTBEAT_SECONDS, UNACKED_COMMANDS_MAX
-from gateway.realtime import expiry
 from gateway.realtime.protocol import RETRY_AFTER_S, Close
 from gateway.wheel import TICK_SECONDS
 from tests.support.parlours import CONVERSATION, Guest, Parlour, parlour

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.errors import ParleyError
-from gateway.api.contract import Caller
+from gateway.callers import Caller
 from gateway.http.problem import problem_of
 from gateway.realtime.upgrading import REALTIME_PATH, admitted
 from tests.support.parlours import Parlour, parlour

@@ -8,8 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from engine.principal import Principal
-from gateway.realtime import expiry
-from gateway.realtime.expiry import end_of
+from gateway.fanout import expiry
+from gateway.fanout.expiry import end_of
 from gateway.wheel import TICK_SECONDS, Wheel
 
 WALL_S = 1_700_000_000.25

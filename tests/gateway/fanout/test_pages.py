@@ -10,9 +10,9 @@ from trio.testing import wait_all_tasks_blocked
 from engine.errors import ParleyError, StorageError
 from engine.limits import REPLAY_PAGE_RECORDS
 from engine.log.event import CUSTOMER, STAFF
-from gateway.realtime.pages import Page, Pages
+from gateway.fanout.pages import Page, Pages
+from tests.gateway.fanout.single_room import removal
 from tests.gateway.realtime.clients import Client, Hall, hall
-from tests.gateway.realtime.single_room import removal
 from tests.support.bounds import shorten
 from tests.support.shelves import FRAME_BYTES, Room, Shelf, framed, shelf
 from tests.support.tallies import event

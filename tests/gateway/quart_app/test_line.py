@@ -13,9 +13,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.app import build
 from gateway.limits import AUTH_SECONDS, OUTBOUND_WRITE_SECONDS, UNACKED_COMMANDS_MAX
+from gateway.quart_app.line import QuartLine
 from gateway.realtime.dialects import json, msgpack
 from gateway.realtime.protocol import Close
-from gateway.realtime.quart_line import QuartLine
 from gateway.realtime.session import Session
 from tests.support.faults import FaultyStores
 from tests.support.parlours import CONVERSATION, Parlour, parlour
