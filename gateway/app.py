@@ -17,13 +17,15 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from engine.errors import ParleyError
+from gateway.api.answering import refused
 from gateway.api.contract import Response, Streaming
 from gateway.api_docs import pages
 from gateway.callers import Caller
-from gateway.dispatch import Dispatcher, Head, refused, too_large
+from gateway.dispatch import Dispatcher, Head
 from gateway.fanout.switchboard import Switchboard
 from gateway.http import query, trace
 from gateway.http.authenticate import credential_of
+from gateway.http.body import too_large
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 from gateway.quart_app import routes as quart_routes

@@ -6,29 +6,27 @@ The servers and the realtime ``call`` are thin adapters around it, so they canno
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from engine.engine import Engine
 from engine.errors import NotFoundError, ParleyError
+from gateway.api.answering import as_accepted, finished, refused, turned_away
 from gateway.api.contract import Handler, PublicHandler, Request, Response, Route, Streaming
 from gateway.callers import Caller, Callers
 from gateway.fanout.switchboard import Switchboard
 from gateway.http import accept, body, idempotency, problem, query, trace
 from gateway.http.authenticate import credential_of
-from gateway.http.media_types import JSON, MSGPACK
+from gateway.http.body import ReadBody, too_large
+from gateway.http.media_types import JSON
 from gateway.http.problem import HttpError
-from gateway.limits import REQUEST_BODY_BYTES_MAX
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.requests import UNMATCHED
-from gateway.routing import MethodNotAllowedError, RouteTable
+from gateway.routing import RouteTable
 
+__all__ = ["Dispatcher", "Head", "too_large", "turned_away"]
 LOG = logging.getLogger("parley.request")
-API_VERSION = "2026-11-22"
-
-ReadBody = Callable[[], Awaitable[bytes]]
 _Found = tuple[Route, dict[str, str]]
 
 
@@ -84,22 +82,22 @@ class Dispatcher:
                 raise found  # noqa: TRY301 - to be answered like any refusal
             route, parameters = found
             answer = await self._answer(route, parameters, head, read_body)
-        except ParleyError as error:
-            answer = self._refused(route, error, request_id, head.raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
-            answer = self._refused(route, _logged(error, request_id), request_id, head.raw_path)
+            refusal = _refusal_of(error, request_id)
+            self._tally.refused[_name(route), problem.code_of(refusal)] += 1
+            answer = refused(refusal, request_id=request_id, instance=head.raw_path)
         finally:
             self._tally.in_flight -= 1
         self.told(head, _name(route), _status(answer), request_id, time.perf_counter() - began)
-        return _with_headers(answer, (*answer.headers, ("Request-Id", request_id), *_fixed(route)))
+        return finished(answer, request_id, negotiated=_negotiated(route))
 
     async def call(
         self, caller: Caller, method: str, path: str, raw: bytes, traceparent: str | None
     ) -> Response:
         """Return the answer to a request made over an open socket, by its authenticated caller.
 
-        Raises:
-            HttpError: ``not_acceptable``: the route answers with a stream.
+        A route that answers with a stream is refused: ``not_acceptable``. Never raises but for
+        cancellation.
         """
         raw_path, _, text = path.partition("?")
         headers = {"content-type": JSON, "accept": JSON}
@@ -110,11 +108,10 @@ class Dispatcher:
             route, parameters = self.table.find(method, raw_path)
             _check_whole(route)
             answer = await self._perform(route, parameters, head, _already(raw), caller)
-        except ParleyError as error:
-            answer = refused(error, request_id=trace.new_request_id(), instance=raw_path)
         except Exception as error:  # noqa: BLE001 - a failure is told to the client, and logged
             request_id = trace.new_request_id()
-            answer = refused(_logged(error, request_id), request_id=request_id, instance=raw_path)
+            refusal = _refusal_of(error, request_id)
+            answer = refused(refusal, request_id=request_id, instance=raw_path)
         return cast("Response", answer)
 
     def told(self, head: Head, name: str, status: int, request_id: str, seconds: float) -> None:
@@ -136,12 +133,6 @@ class Dispatcher:
             return self.table.find(method, head.raw_path)
         except ParleyError as error:
             return error
-
-    def _refused(
-        self, route: Route | None, error: ParleyError, request_id: str, instance: str
-    ) -> Response:
-        self._tally.refused[_name(route), problem.code_of(error)] += 1
-        return refused(error, request_id=request_id, instance=instance)
 
     async def _answer(
         self,
@@ -170,7 +161,11 @@ class Dispatcher:
         if caller is not None:
             caller.principal.require(route.scopes)
         media_type = accept.choose(head.headers.get("accept"), route.produces)
-        decoded = await _decoded(route, head, read_body)
+        decoded = None
+        if route.body is not None:
+            decoded = await body.received(
+                head.headers, read_body, route.body, strict=route.strict_body
+            )
         request = Request(
             method=route.method,
             path=head.raw_path,
@@ -187,25 +182,7 @@ class Dispatcher:
             answer = await cast("PublicHandler", route.handler)(self._engine, request)
         else:
             answer = await cast("Handler", route.handler)(caller, request)
-        return _as_accepted(answer, media_type)
-
-
-def refused(error: ParleyError, *, request_id: str, instance: str | None) -> Response:
-    """Return the problem document of an error as an answer."""
-    document = problem.problem_bytes(error, request_id=request_id, instance=instance)
-    headers = problem.headers_of(error)
-    if isinstance(error, MethodNotAllowedError):
-        headers.append(("Allow", error.allow))
-    status = problem.status_of(error)
-    return Response(status, document, tuple(headers), content_type=problem.CONTENT_TYPE)
-
-
-def turned_away(error: ParleyError, *, instance: str | None) -> Response:
-    """Return the answer to what no route was found for, with the headers that every answer has."""
-    request_id = trace.new_request_id()
-    answer = refused(error, request_id=request_id, instance=instance)
-    headers = (*answer.headers, ("Request-Id", request_id), *_OF_ALL)
-    return Response(answer.status, answer.body, headers, answer.content_type)
+        return as_accepted(answer, media_type)
 
 
 def _check_whole(route: Route) -> None:
@@ -214,52 +191,24 @@ def _check_whole(route: Route) -> None:
         raise HttpError("not_acceptable", detail)
 
 
-def _logged(error: Exception, request_id: str) -> ParleyError:
+def _refusal_of(error: Exception, request_id: str) -> ParleyError:
+    """Return what the client is told; a failure is logged, too."""
+    if isinstance(error, ParleyError):
+        return error
     LOG.error("a handler failed", exc_info=error, extra={"request_id": request_id})
-    return ParleyError("something failed on our side; it was logged")
+    return problem.internal()
 
 
 def _name(route: Route | None) -> str:
     return UNMATCHED if route is None else route.name
 
 
-_OF_ALL = (("Parley-Version", API_VERSION),)
-_OF_SOME = (*_OF_ALL, ("Vary", "Accept"))
-
-
-def _fixed(route: Route | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers that every answer of a route has."""
-    return _OF_SOME if route is not None and len(route.produces) > 1 else _OF_ALL
+def _negotiated(route: Route | None) -> bool:
+    return route is not None and len(route.produces) > 1
 
 
 def _status(answer: Response | Streaming) -> int:
     return answer.status if isinstance(answer, Response) else 200
-
-
-def _with_headers(
-    answer: Response | Streaming, headers: tuple[tuple[str, str], ...]
-) -> Response | Streaming:
-    if isinstance(answer, Response):
-        return Response(answer.status, answer.body, headers, answer.content_type)
-    return Streaming(answer.stream, answer.content_type, headers)
-
-
-async def _decoded(route: Route, head: Head, read_body: ReadBody) -> Any:
-    if route.body is None:
-        return None
-    media_type = body.check_content_type(head.headers, strict=route.strict_body)
-    length = head.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > REQUEST_BODY_BYTES_MAX:
-        raise too_large()
-    raw = await read_body()
-    if len(raw) > REQUEST_BODY_BYTES_MAX:
-        raise too_large()
-    return body.decode(raw, route.body, media_type=media_type, strict=route.strict_body)
-
-
-def too_large() -> HttpError:
-    """Return the refusal of a body that is too large."""
-    return HttpError("too_large", f"a body has at most {REQUEST_BODY_BYTES_MAX} bytes")
 
 
 def _already(raw: bytes) -> ReadBody:
@@ -267,14 +216,6 @@ def _already(raw: bytes) -> ReadBody:
         return raw
 
     return read
-
-
-def _as_accepted(answer: Response | Streaming, media_type: str) -> Response | Streaming:
-    """Turn a JSON answer into MessagePack for those who accept that best."""
-    if media_type != MSGPACK or isinstance(answer, Streaming) or answer.content_type != JSON:
-        return answer
-    packed = msgspec.msgpack.encode(msgspec.json.decode(answer.body)) if answer.body else b""
-    return Response(answer.status, packed, answer.headers, MSGPACK)
 
 
 def _log(head: Head, status: int, request_id: str, seconds: float) -> None:

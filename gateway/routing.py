@@ -1,23 +1,14 @@
 """From a method and a raw path to a route of the table. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from engine.errors import NotFoundError
 from gateway.api.contract import Api, Route
-from gateway.http.problem import HttpError
+from gateway.http.problem import MethodNotAllowedError
 
 PATH_CHARACTERS_MAX = 2_048
-
-
-class MethodNotAllowedError(HttpError):
-    """The path exists, the method does not. ``allow`` names the ones that do."""
-
-    def __init__(self, allow: Collection[str]) -> None:
-        """Keep the methods the path takes; what answers GET answers HEAD."""
-        self.allow = ", ".join(sorted({*allow, *(["HEAD"] if "GET" in allow else [])}))
-        super().__init__("method_not_allowed", f"this path takes {self.allow}")
 
 
 @dataclass(frozen=True, slots=True)

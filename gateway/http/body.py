@@ -7,7 +7,7 @@ depth, 64-bit integers, NUL, members given twice, unknown members, numbers that 
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,9 +23,11 @@ from engine.errors import (
 )
 from gateway.http.media_types import JSON, MSGPACK
 from gateway.http.problem import HttpError
-from gateway.limits import INTEGER_MAX, JSON_DEPTH_MAX
+from gateway.limits import INTEGER_MAX, JSON_DEPTH_MAX, REQUEST_BODY_BYTES_MAX
 
 T = TypeVar("T")
+ReadBody = Callable[[], Awaitable[bytes]]
+"""Waits for the bytes of a body; raises the refusal of one that does not come in time."""
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 """A text without an end runs to the end of the body, so that nothing is looked at twice."""
@@ -36,6 +38,36 @@ _ESCAPED_NUL = b"\\u0000"
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _VALUE = re.compile(r"(?<=Invalid enum value) .*", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"Expected `[^`]*` (?:[<>]=?|of length|matching|that's)|Invalid enum")
+
+
+async def received(
+    headers: dict[str, str], read_body: ReadBody, kind: type[T], *, strict: bool = False
+) -> T:
+    """Return the body of a request; what its headers rule out is not even read.
+
+    Args:
+        headers: of the request, names in lower case.
+        read_body: called at most once.
+        kind: see :func:`decode`.
+        strict: see :func:`decode`.
+
+    Raises:
+        HttpError: ``unsupported_media_type`` or ``too_large``.
+        ParleyError: that of ``read_body``, or of :func:`decode`.
+    """
+    media_type = check_content_type(headers, strict=strict)
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > REQUEST_BODY_BYTES_MAX:
+        raise too_large()
+    raw = await read_body()
+    if len(raw) > REQUEST_BODY_BYTES_MAX:
+        raise too_large()
+    return decode(raw, kind, media_type=media_type, strict=strict)
+
+
+def too_large() -> HttpError:
+    """Return the refusal of a body that is too large."""
+    return HttpError("too_large", f"a body has at most {REQUEST_BODY_BYTES_MAX} bytes")
 
 
 def check_content_type(headers: dict[str, str], *, strict: bool = False) -> str:

@@ -4,6 +4,7 @@
 """
 
 import html
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -175,6 +176,20 @@ class HttpError(ParleyError):
         self.http_code = code
 
 
+class MethodNotAllowedError(HttpError):
+    """The path exists, the method does not. ``allow`` names the ones that do."""
+
+    def __init__(self, allow: Collection[str]) -> None:
+        """Keep the methods the path takes; what answers GET answers HEAD."""
+        self.allow = ", ".join(sorted({*allow, *(["HEAD"] if "GET" in allow else [])}))
+        super().__init__("method_not_allowed", f"this path takes {self.allow}")
+
+
+def internal() -> ParleyError:
+    """Return what a client is told of a failure of ours, which whoever met it has logged."""
+    return ParleyError("something failed on our side; it was logged")
+
+
 def code_of(error: ParleyError) -> str:
     """Return the public code of an error."""
     return error.http_code if isinstance(error, HttpError) else error.code
@@ -225,6 +240,8 @@ def headers_of(error: ParleyError) -> list[tuple[str, str]]:
         headers.append(("Retry-After", str(max(1, round(error.retry_after_s)))))
     if status_of(error) == HTTPStatus.UNAUTHORIZED:
         headers.append(("WWW-Authenticate", 'Bearer realm="parley"'))
+    if isinstance(error, MethodNotAllowedError):
+        headers.append(("Allow", error.allow))
     return headers
 
 

@@ -12,12 +12,11 @@ from quart import Response as QuartResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from engine.errors import ParleyError
+from gateway.api.answering import API_VERSION, refused
 from gateway.api.contract import Response, Streaming
-from gateway.dispatch import API_VERSION, refused
 from gateway.http import trace
-from gateway.http.problem import HttpError
+from gateway.http.problem import HttpError, MethodNotAllowedError
 from gateway.quart_app.stream import QuartStream
-from gateway.routing import MethodNotAllowedError
 
 LOG = logging.getLogger("parley.request")
 

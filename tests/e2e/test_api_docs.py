@@ -6,8 +6,8 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from gateway.api.answering import API_VERSION
 from gateway.api_docs.files import FILES
-from gateway.dispatch import API_VERSION
 from tests.support.answers import PROBLEM, exchange, problem
 from tests.support.servers import Server
 

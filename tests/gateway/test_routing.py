@@ -8,8 +8,8 @@ from engine.engine import Engine
 from engine.errors import NotFoundError
 from gateway.api import APIS
 from gateway.api.contract import Api, Request, Response, Route
-from gateway.http.problem import status_of
-from gateway.routing import PATH_CHARACTERS_MAX, MethodNotAllowedError, RouteTable
+from gateway.http.problem import MethodNotAllowedError, status_of
+from gateway.routing import PATH_CHARACTERS_MAX, RouteTable
 
 
 async def nothing(_: Engine, __: Request) -> Response:

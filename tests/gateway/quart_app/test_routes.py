@@ -10,10 +10,10 @@ from quart import Response, abort, request
 from quart_trio import QuartTrio
 
 from engine.errors import NotFoundError
+from gateway.api.answering import API_VERSION
 from gateway.app import build
 from gateway.compose import Node
 from gateway.config import Settings
-from gateway.dispatch import API_VERSION
 from gateway.http.problem import CONTENT_TYPE
 from gateway.quart_app import routes as quart_routes
 from tests.gateway.server.exchanges import Asked, Peer, answered
