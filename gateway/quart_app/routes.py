@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from engine.errors import ParleyError
 from gateway.api.answering import API_VERSION, refused
 from gateway.api.contract import Response, Streaming
-from gateway.http import trace
+from gateway.http import problem, trace
 from gateway.http.problem import HttpError, MethodNotAllowedError
 from gateway.quart_app.stream import QuartStream
 
@@ -95,7 +95,7 @@ def _known(status: int | None, detail: str) -> ParleyError | None:
 
 async def _fail(error: Exception) -> QuartResponse:
     LOG.error("a page failed", exc_info=error, extra={"request_id": _request_id()})
-    return await _refuse(ParleyError("something failed on our side; it was logged"))
+    return await _refuse(problem.internal())
 
 
 async def _say_which(answer: QuartResponse) -> QuartResponse:

@@ -19,7 +19,7 @@ from gateway.fanout.frames import receipt
 from gateway.fanout.roll import Seat
 from gateway.fanout.signals import Signal
 from gateway.fanout.switchboard import Switchboard
-from gateway.http import idempotency
+from gateway.http import idempotency, problem
 from gateway.limits import UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
@@ -180,8 +180,7 @@ class Commands:
                 self._refuse(ref, error, instance=instance)
             elif error is not None:
                 LOG.error("a command failed", exc_info=error)
-                failure = ParleyError("something failed on our side; it was logged")
-                self._refuse(ref, failure, instance=instance)
+                self._refuse(ref, problem.internal(), instance=instance)
             self._acked()
 
         self._errands.begin(errand, done)
