@@ -12,7 +12,6 @@ from typing import Any
 import trio
 from quart import Response as QuartResponse
 from quart import request, websocket
-from quart.utils import decode_headers
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -20,22 +19,18 @@ from engine.errors import ParleyError
 from gateway.api.answering import refused
 from gateway.api.contract import Response, Streaming
 from gateway.api_docs import pages
-from gateway.callers import Caller
 from gateway.dispatch import Dispatcher, Head
 from gateway.fanout.switchboard import Switchboard
-from gateway.http import query, trace
-from gateway.http.authenticate import credential_of
+from gateway.http import trace
 from gateway.http.body import too_large
 from gateway.http.problem import HttpError
 from gateway.limits import REQUEST_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 from gateway.quart_app import routes as quart_routes
 from gateway.quart_app.line import QuartLine
-from gateway.quart_app.routes import as_quart as _as_quart
+from gateway.quart_app.routes import as_quart
 from gateway.realtime import dialects
-from gateway.realtime.dialects import json as json_dialect
 from gateway.realtime.session import Session
-
-REALTIME_PATH = "/v1/realtime"
+from gateway.realtime.upgrading import admitted
 
 
 class App(QuartTrio):
@@ -63,23 +58,18 @@ def build(dispatcher: Dispatcher, switchboard: Switchboard) -> App:
         answer = await dispatcher.dispatch(head, _read_body)
         if head.method == "HEAD" and isinstance(answer, Streaming):
             answer = Response(HTTPStatus.OK, b"", answer.headers, answer.content_type)
-        return _as_quart(answer, bodiless=head.method == "HEAD")
+        return as_quart(answer, bodiless=head.method == "HEAD")
 
     async def answer_websocket() -> QuartResponse | None:
+        path, headers = websocket.path, _lower(websocket.scope)
         try:
-            if websocket.path != REALTIME_PATH:
-                dispatcher.table.find("GET", websocket.path)
-                raise HttpError("bad_frame", f"the realtime WebSocket is at {REALTIME_PATH}")
-            query.decode(websocket.query_string.decode("latin-1"), query.Nothing)
-            caller = await _caller(dispatcher)
-        except ParleyError as error:
-            return _as_quart(
-                refused(error, request_id=trace.new_request_id(), instance=websocket.path)
+            caller = await admitted(
+                dispatcher, path, websocket.query_string.decode("latin-1"), headers
             )
-        agreed = dialects.chosen(websocket.requested_subprotocols)
-        await websocket.accept(subprotocol=agreed.subprotocol if agreed else None)
-        dialect = agreed or json_dialect.DIALECT
-        headers = decode_headers(websocket.scope["headers"])
+        except ParleyError as error:
+            return as_quart(refused(error, request_id=trace.new_request_id(), instance=path))
+        dialect, subprotocol = dialects.agreed(websocket.requested_subprotocols)
+        await websocket.accept(subprotocol=subprotocol)
         line = QuartLine(_this_websocket(), binary=dialect.binary)
         session = Session(
             line,
@@ -87,7 +77,7 @@ def build(dispatcher: Dispatcher, switchboard: Switchboard) -> App:
             switchboard=switchboard,
             dialect=dialect,
             caller=caller,
-            traceparent=trace.traceparent_of({"traceparent": headers.get("traceparent", "")}),
+            traceparent=trace.traceparent_of(headers),
         )
         await line.run(session)
         return QuartResponse(b"", HTTPStatus.NO_CONTENT)
@@ -136,14 +126,6 @@ async def _run_or_die(node: Any, *, task_status: trio.TaskStatus[None]) -> None:
         if started:
             os.kill(os.getpid(), signal.SIGTERM)
         raise
-
-
-async def _caller(dispatcher: Dispatcher) -> Caller | None:
-    """Return who the Authorization header names; ``None`` when there is none: a frame will say."""
-    headers = _lower(websocket.scope)
-    if "authorization" not in headers:
-        return None
-    return await dispatcher.callers.of(credential_of(headers))
 
 
 def _this_websocket() -> Any:

@@ -227,7 +227,12 @@ def test_the_body_of_a_call_is_what_json_can_hold(raw: bytes, code: str) -> None
 
 def test_the_first_subprotocol_of_ours_is_spoken() -> None:
     offered = ["graphql-ws", msgpack.SUBPROTOCOL, json.SUBPROTOCOL]
-    assert dialects.chosen(offered) is msgpack.DIALECT
-    assert dialects.chosen(reversed(offered)) is json.DIALECT
-    assert dialects.chosen(["graphql-ws"]) is None
-    assert dialects.chosen([]) is None
+    assert dialects.agreed(offered) == (msgpack.DIALECT, msgpack.DIALECT.subprotocol)
+    assert dialects.agreed(reversed(offered)) == (json.DIALECT, json.DIALECT.subprotocol)
+
+
+@pytest.mark.parametrize("offered", [["graphql-ws"], []])
+def test_who_offers_no_dialect_of_ours_is_spoken_to_in_json_and_named_none(
+    offered: list[str],
+) -> None:
+    assert dialects.agreed(offered) == (json.DIALECT, None)
