@@ -144,21 +144,13 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-MOVES: dict[tuple[Phase, type[Any]], Phase] = {
-    (Phase.NEW, Auth): Phase.READY,
-    (Phase.NEW, Ping): Phase.NEW,
-    (Phase.NEW, Pong): Phase.NEW,
-    (Phase.READY, Subscribe): Phase.READY,
-    (Phase.READY, Unsubscribe): Phase.READY,
-    (Phase.READY, MessageCreate): Phase.READY,
-    (Phase.READY, Typing): Phase.READY,
-    (Phase.READY, Presence): Phase.READY,
-    (Phase.READY, Read): Phase.READY,
-    (Phase.READY, Call): Phase.READY,
-    (Phase.READY, Ping): Phase.READY,
-    (Phase.READY, Pong): Phase.READY,
+_ALWAYS = frozenset[type[Any]]({Ping, Pong})
+ALLOWED: dict[Phase, frozenset[type[Any]]] = {
+    Phase.NEW: _ALWAYS | {Auth},
+    Phase.READY: _ALWAYS | {Subscribe, Unsubscribe, MessageCreate, Typing, Presence, Read, Call},
+    Phase.ENDED: frozenset(),
 }
-"""A missing pair is the peer's fault and becomes one error that names frame and phase."""
+"""Any other frame is the peer's fault and becomes one error that names frame and phase."""
 
 
 class BadFrameError(HttpError):
@@ -176,21 +168,15 @@ class Dialogue:
     phase: Phase = Phase.NEW
     bad_frames: int = 0
 
-    def check(self, frame: AnyFrame) -> Phase:
-        """Return the phase this frame leads to; the caller moves there when it succeeded.
+    def check(self, frame: AnyFrame) -> None:
+        """Refuse a frame that has no place here.
 
         Raises:
-            BadFrameError: the frame has no place here.
+            BadFrameError: names the frame and the phase.
         """
-        following = MOVES.get((self.phase, type(frame)))
-        if following is None:
+        if type(frame) not in ALLOWED[self.phase]:
             detail = f"{_op(frame)} has no place in a connection that is {self.phase.value}"
             raise BadFrameError(detail)
-        return following
-
-    def begin(self) -> None:
-        """The connection was authenticated, by header or by frame."""
-        self.phase = Phase.READY
 
     def spoiled(self) -> bool:
         """Count a bad frame; say whether that was one too many."""

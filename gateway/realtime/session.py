@@ -243,7 +243,7 @@ class Session:
             self._timer.cancel()
         self._timer = switchboard.wheel.after(HEARTBEAT_SECONDS / 2, self._beat)
         self._caller = caller
-        self._dialogue.begin()
+        self._dialogue.phase = Phase.READY
         self._commands = Commands(
             caller,
             self._dispatcher,
