@@ -18,7 +18,6 @@ from gateway.fanout.forms import websocket_form
 from gateway.fanout.frames import receipt
 from gateway.fanout.roll import Seat
 from gateway.fanout.signals import Signal
-from gateway.fanout.switchboard import Switchboard
 from gateway.http import idempotency, problem
 from gateway.limits import UNACKED_COMMANDS_MAX
 from gateway.realtime import protocol
@@ -56,7 +55,7 @@ class Commands:
         dialect: Dialect,
         *,
         line: Line,
-        switchboard: Switchboard,
+        answers: Answers,
         room_again: Callable[[], None],
         traceparent: str | None,
     ) -> None:
@@ -69,8 +68,8 @@ class Commands:
         self._dialect = dialect
         self._hub = caller.hub
         self._line = line
-        self._answers = Answers(line, dialect)
-        self._errands = switchboard.errands
+        self._answers = answers
+        self._errands = caller.switchboard.errands
         self._room_again = room_again
         self._traceparent = traceparent
         self._ended = False
@@ -79,10 +78,9 @@ class Commands:
         self._following = Following(
             caller,
             line,
-            switchboard=switchboard,
             form=websocket_form(dialect, framed=line.framed),
             member=self,
-            answers=self._answers,
+            answers=answers,
         )
 
     def carry_out(self, frame: protocol.AnyFrame) -> Coroutine[Any, Any, None] | None:

@@ -10,7 +10,6 @@ from gateway.callers import Caller
 from gateway.fanout.forms import Form
 from gateway.fanout.hub import Member
 from gateway.fanout.losing_access import PARTICIPANTS_CHANGED
-from gateway.fanout.switchboard import Switchboard
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
 from gateway.realtime.line import Line
@@ -30,7 +29,6 @@ class Following:
         caller: Caller,
         line: Line,
         *,
-        switchboard: Switchboard,
         form: Form,
         member: Member,
         answers: Answers,
@@ -39,9 +37,7 @@ class Following:
         self._caller = caller
         self._answers = answers
         self._ended = False
-        self._subscriptions = Subscriptions(
-            caller, line, switchboard=switchboard, form=form, member=member, lost=self._lost
-        )
+        self._subscriptions = Subscriptions(caller, line, form=form, member=member, lost=self._lost)
 
     def is_live(self, conversation_id: str) -> bool:
         """Say whether a conversation is followed, and all of it was told (``Subscriptions``)."""

@@ -249,7 +249,7 @@ class Session:
             self._dispatcher,
             self._dialect,
             line=self._line,
-            switchboard=switchboard,
+            answers=self._answers,
             room_again=self._go_on,
             traceparent=self._traceparent,
         )

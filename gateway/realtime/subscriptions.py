@@ -1,7 +1,5 @@
 """What one socket follows, and how it is let go again."""
 
-from collections.abc import Callable
-
 from engine.errors import OutOfRangeError
 from engine.events.filters import TypeFilter
 from gateway.callers import Caller
@@ -9,14 +7,10 @@ from gateway.fanout.feeding import LogFeeder
 from gateway.fanout.forms import Form
 from gateway.fanout.hub import Member
 from gateway.fanout.rooms import Room, RoomName
-from gateway.fanout.subscription import Subscription
-from gateway.fanout.switchboard import Switchboard
+from gateway.fanout.subscription import OnLost, Subscription
 from gateway.limits import SUBSCRIPTIONS_MAX
 from gateway.realtime.line import Line
 from persistence.records import Stream
-
-OnLost = Callable[[Stream, int], None]
-"""Called with the conversation and the version behind which a customer must subscribe again."""
 
 
 class Subscriptions:
@@ -40,17 +34,16 @@ class Subscriptions:
         caller: Caller,
         line: Line,
         *,
-        switchboard: Switchboard,
         form: Form,
         member: Member,
         lost: OnLost,
     ) -> None:
         """Hand events that ``caller`` may see to ``line``, in the bytes of ``form``."""
-        self._rooms = switchboard.rooms_of(caller.environment)
+        self._rooms = caller.switchboard.rooms_of(caller.environment)
         self._hub = caller.hub
         self._audience = caller.principal.audience
         self._line = line
-        self._errands = switchboard.errands
+        self._errands = caller.switchboard.errands
         self._feeder: LogFeeder | None = None
         self._form = form
         self._member = member

@@ -78,7 +78,6 @@ async def following(who: Callable[[Desk], Principal] | None = None) -> AsyncIter
         made = Subscriptions(
             caller,
             line,
-            switchboard=switchboard,
             form=IDS,
             member=member,
             lost=lambda stream, version: lost.append((stream.name, version)),
