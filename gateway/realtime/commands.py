@@ -11,6 +11,7 @@ from engine.conversation.events import Visibility
 from engine.conversation.service import Posted
 from engine.errors import ParleyError
 from gateway.api.conversation.posting import messages_path, new_message, with_missed
+from gateway.api.conversation.resources import WRITE
 from gateway.api.conversation.signalling import advance_mark, seat_of
 from gateway.callers import Caller
 from gateway.dispatch import Dispatcher
@@ -131,7 +132,7 @@ class Commands:
 
     async def _message_create(self, frame: protocol.MessageCreate) -> None:
         caller = self._caller
-        caller.principal.require(("conversation:write",))
+        caller.principal.require(WRITE)
         conversations = caller.environment.conversations
         conversation_id, _ = conversations.resolve(caller.principal, frame.conversation)
         origin = idempotency.origin_of(
@@ -232,7 +233,7 @@ class Commands:
         self, frame: protocol.Typing | protocol.Presence, *, visibility: Visibility = "public"
     ) -> Seat:
         caller = self._caller
-        caller.principal.require(("conversation:write",))
+        caller.principal.require(WRITE)
         conversation_id, _ = caller.environment.conversations.resolve(
             caller.principal, frame.conversation
         )
@@ -245,7 +246,7 @@ class Commands:
         )
 
     def _read(self, frame: protocol.Read) -> None:
-        self._caller.principal.require(("conversation:write",))
+        self._caller.principal.require(WRITE)
         self.unacked += 1
         self._later(self._marked(frame), frame.ref)
 

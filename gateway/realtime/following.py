@@ -6,6 +6,7 @@ from engine.errors import ActorStoppedError, BadPositionError, WrongTypeError
 from engine.events.filters import TypeFilter, type_filter
 from engine.events.service import Start
 from engine.log.cursor import AtVersion, Position
+from gateway.api.conversation.resources import READ
 from gateway.callers import Caller
 from gateway.fanout.forms import Form
 from gateway.fanout.hub import Member
@@ -68,7 +69,7 @@ class Following:
 
     async def _subscribe_conversation(self, frame: protocol.Subscribe, name: str) -> None:
         caller = self._caller
-        caller.principal.require(("conversation:read",))
+        caller.principal.require(READ)
         environment = caller.environment
         conversation_id, _ = environment.conversations.resolve(caller.principal, name)
         stream = stream_of(conversation_id)

@@ -15,9 +15,11 @@ from engine.conversation.text import check_name
 from engine.errors import NotFoundError, ParleyError
 from engine.log.cursor import etag
 from gateway.api.contract import Request, Response, Route
-from gateway.api.conversation.messages import CHANGE_ERRORS, READ, WRITE
+from gateway.api.conversation.messages import CHANGE_ERRORS
 from gateway.api.conversation.posting import author_in, expectation_of, named, with_missed
 from gateway.api.conversation.resources import (
+    READ,
+    WRITE,
     AssigneeBody,
     Conversation,
     ConversationBody,

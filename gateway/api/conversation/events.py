@@ -13,7 +13,7 @@ from gateway.api.conversation.pages import (
     start_of,
     visible_stream,
 )
-from gateway.api.conversation.resources import EventPage
+from gateway.api.conversation.resources import READ, EventPage
 from gateway.callers import Caller
 from gateway.fanout.frames import event_json
 from gateway.http.media_types import JSON, NDJSON, SSE
@@ -67,7 +67,7 @@ ROUTES = (
         name="follow_conversation",
         summary="Follow the events of a conversation, or read them in pages",
         handler=conversation_events,
-        scopes=("conversation:read",),
+        scopes=READ,
         query=EventsQuery,
         response=EventPage,
         errors=("bad_position", "bad_version", "bad_cursor"),

@@ -34,6 +34,8 @@ from gateway.api.conversation.posting import (
     with_missed,
 )
 from gateway.api.conversation.resources import (
+    READ,
+    WRITE,
     History,
     Message,
     MessageBody,
@@ -185,8 +187,6 @@ def _headers(caller: Caller, version: int, *, replayed: bool) -> tuple[tuple[str
     return (tag, ("Idempotent-Replayed", "true")) if replayed else (tag,)
 
 
-READ = ("conversation:read",)
-WRITE = ("conversation:write",)
 MESSAGES = "/v1/conversations/{conversation}/messages"
 MESSAGE = MESSAGES + "/{message}"
 CHANGE_ERRORS = (

@@ -21,6 +21,10 @@ from engine.log.event import Event
 from engine.log.log import Log
 from gateway.api.contract import Body
 
+READ = ("conversation:read",)
+WRITE = ("conversation:write",)
+"""The scopes of the routes, and of the frames that do the same."""
+
 Version = Annotated[int, Meta(ge=0, le=2**53)]
 Tag = Annotated[str, Meta(min_length=1, max_length=TAG_CHARACTERS_MAX)]
 

@@ -13,7 +13,7 @@ from engine.conversation.events import Author, Visibility
 from engine.conversation.marks import Mark
 from engine.events.envelope import rfc3339
 from gateway.api.contract import Body, Request, Response, Route
-from gateway.api.conversation.resources import AuthorBody, Version
+from gateway.api.conversation.resources import READ, WRITE, AuthorBody, Version
 from gateway.api.conversation.signalling import advance_mark, seat_of
 from gateway.callers import Caller
 from gateway.fanout.presences import PresenceState
@@ -154,7 +154,6 @@ def _mark(mark: Mark) -> ReadMark:
     return ReadMark(mark.conversation_id, mark.reader, mark.version, rfc3339(mark.time_ms))
 
 
-_READ, _WRITE = ("conversation:read",), ("conversation:write",)
 _PATH = "/v1/conversations/{conversation}"
 _AGENT = {"type": "agent", "id": "agent_maya"}
 
@@ -165,7 +164,7 @@ ROUTES: tuple[Route, ...] = (
         name="post_typing",
         summary="Signal that somebody types",
         handler=post_typing,
-        scopes=_WRITE,
+        scopes=WRITE,
         body=TypingBody,
         response=Signalled,
         status=HTTPStatus.ACCEPTED,
@@ -179,7 +178,7 @@ ROUTES: tuple[Route, ...] = (
         name="post_presence",
         summary="Signal that somebody is present",
         handler=post_presence,
-        scopes=_WRITE,
+        scopes=WRITE,
         body=PresenceBody,
         response=Signalled,
         status=HTTPStatus.ACCEPTED,
@@ -193,7 +192,7 @@ ROUTES: tuple[Route, ...] = (
         name="get_presence",
         summary="Read who is present",
         handler=get_presence,
-        scopes=_READ,
+        scopes=READ,
         response=PresentPage,
     ),
     Route(
@@ -202,7 +201,7 @@ ROUTES: tuple[Route, ...] = (
         name="post_read",
         summary="Note how far somebody has read",
         handler=post_read,
-        scopes=_WRITE,
+        scopes=WRITE,
         body=ReadBody,
         response=ReadMark,
         errors=("author_mismatch", "bad_version", "overloaded", "storage_unavailable"),
@@ -215,7 +214,7 @@ ROUTES: tuple[Route, ...] = (
         name="get_read",
         summary="Read how far everybody has read",
         handler=get_read,
-        scopes=_READ,
+        scopes=READ,
         response=ReadMarkPage,
     ),
 )
