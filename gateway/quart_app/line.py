@@ -4,7 +4,7 @@ from typing import Any
 
 import trio
 
-from gateway.limits import AUTH_SECONDS
+from gateway.limits import CLOSING_SECONDS
 from gateway.quart_app.outbound import ClientTooSlowError, Outbound
 from gateway.realtime.protocol import Close
 from gateway.realtime.session import Session
@@ -12,6 +12,8 @@ from gateway.realtime.session import Session
 
 class QuartLine(Outbound):
     """Speaks over one accepted socket, with a task that reads and one that sends."""
+
+    framed = False
 
     def __init__(self, socket: Any, *, binary: bool) -> None:
         """Speak over ``socket``, in ``binary`` messages or in text."""
@@ -67,7 +69,7 @@ class QuartLine(Outbound):
             if self._session is not None:
                 self._session.end_too_slow()
         code, reason = self._closing
-        with trio.move_on_after(AUTH_SECONDS):
+        with trio.move_on_after(CLOSING_SECONDS):
             await self._close(code, reason)
         nursery.cancel_scope.cancel()
 

@@ -24,9 +24,6 @@ class ClientTooSlowError(Exception):
 class Outbound:
     """The frames waiting for one client, and the task that sends them."""
 
-    framed = False
-    chunked = False
-
     def __init__(self) -> None:
         """Start with nothing to send."""
         self._waiting: deque[bytes] = deque()
@@ -36,8 +33,6 @@ class Outbound:
         self._overrun = False
         self._finished = False
         self._closed = False
-        self.failed = False
-        """Whether it ended because of us: the client should try again."""
         self.silent = False
 
     def take(self, joined: bytes, frames: Sequence[bytes]) -> bool:
@@ -73,7 +68,6 @@ class Outbound:
 
     def fail(self) -> None:
         """End: the log cannot be read for this client."""
-        self.failed = True
         self.finish()
 
     def shut(self) -> None:

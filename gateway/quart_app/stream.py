@@ -10,6 +10,8 @@ class QuartStream(Outbound):
     Ending is always ``aclose``: the stream is let go whichever way the answer ends.
     """
 
+    chunked = False
+
     def __init__(self, stream: OpenStream) -> None:
         """Open ``stream``."""
         super().__init__()

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.app import build
-from gateway.limits import AUTH_SECONDS, OUTBOUND_WRITE_SECONDS, UNACKED_COMMANDS_MAX
+from gateway.limits import CLOSING_SECONDS, OUTBOUND_WRITE_SECONDS, UNACKED_COMMANDS_MAX
 from gateway.quart_app.line import QuartLine
 from gateway.realtime.dialects import json, msgpack
 from gateway.realtime.protocol import Close
@@ -277,12 +277,12 @@ async def test_who_does_not_take_the_close_either_is_let_go_all_the_same(
     async with serving(tmp_path) as (p, socket):
         socket.stops("close")
         await p.node.switchboard.sessions.drain()
-        await trio.sleep(AUTH_SECONDS - A_SECOND)
+        await trio.sleep(CLOSING_SECONDS - A_SECOND)
         assert socket.ops == ["ready", "bye"]
         assert len(p.node.switchboard.sessions) == 1
         await trio.sleep(2 * A_SECOND)
         assert (p.timers(), len(p.node.switchboard.sessions)) == (0, 0)
-    assert autojump_clock.current_time() == AUTH_SECONDS + A_SECOND
+    assert autojump_clock.current_time() == CLOSING_SECONDS + A_SECOND
 
 
 async def test_who_cannot_be_fed_from_the_log_is_told_to_come_again(tmp_path: Path) -> None:
