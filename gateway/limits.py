@@ -210,3 +210,6 @@ RESUME_CHUNK_BYTES = 32 * 1024
 
 PAGES_KEPT_BYTES_MAX = 32 * 1024 * 1024
 """Frames that were read from the log and are kept for the next who resumes, in one environment."""
+
+PAGES_KEPT_MAX = 8_192
+"""Pages that one environment keeps: one of events that are hidden from its room has no bytes."""

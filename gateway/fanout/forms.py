@@ -37,6 +37,8 @@ class Form:
     name: str
     frame: Frame
     """The bytes of an event for an audience, as they go over the wire."""
+    joinable: bool = True
+    """Whether several, one behind the other, may leave as one piece."""
 
 
 def _built_once(name: str, inner: Frame, wrap: Callable[[bytes], bytes]) -> Form:
@@ -56,7 +58,7 @@ def _built_once(name: str, inner: Frame, wrap: Callable[[bytes], bytes]) -> Form
 def websocket_form(dialect: Speech, *, framed: bool) -> Form:
     """Return the form of a dialect: the payloads of messages, or whole WebSocket frames."""
     if not framed:
-        return Form(dialect.subprotocol, dialect.event)
+        return Form(dialect.subprotocol, dialect.event, joinable=False)
     opcode = websocket.BINARY if dialect.binary else websocket.TEXT
 
     def wrap(payload: bytes) -> bytes:

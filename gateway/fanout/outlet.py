@@ -17,7 +17,8 @@ class Outlet(Protocol):
         Args:
             joined: all frames as they go over the wire, one behind the other; the same bytes for
                 every client of a room.
-            frames: the same, one by one, for a way that needs them so.
+            frames: the same, one by one, for a way that needs them so; may be empty where the form
+                is ``joinable``.
         """
 
     def answer(self, frame: bytes) -> None:

@@ -14,7 +14,7 @@ import trio
 from engine.bus.follower import Source
 from engine.log.event import Event
 from gateway.fanout.losing_access import may_lose_access
-from gateway.limits import PAGES_KEPT_BYTES_MAX, RESUME_CHUNK_BYTES
+from gateway.limits import PAGES_KEPT_BYTES_MAX, PAGES_KEPT_MAX, RESUME_CHUNK_BYTES
 
 
 class Chunk(NamedTuple):
@@ -22,6 +22,7 @@ class Chunk(NamedTuple):
 
     joined: bytes
     frames: tuple[bytes, ...]
+    """The same, one by one; empty where the form is ``joinable``."""
     place: int
     """How far a reader is behind it: events that it may not see are passed over."""
     records: int
@@ -37,7 +38,7 @@ class Page(NamedTuple):
     full: bool
     """Whether there may be more behind it."""
     size: int
-    """Bytes of all frames."""
+    """Bytes that it holds."""
 
 
 class Reader(Protocol):
@@ -58,6 +59,10 @@ class Reader(Protocol):
     def whole(self) -> bool:
         """Say whether it is of the whole environment."""
 
+    @property
+    def joinable(self) -> bool:
+        """Say whether the frames of a chunk may leave as one piece."""
+
 
 _Key = tuple[Reader, int, int, int]
 
@@ -72,9 +77,13 @@ class Pages:
         self._bytes = 0
         self._under_way: dict[_Key, trio.Event] = {}
 
+    def __len__(self) -> int:
+        """Return how many pages are kept."""
+        return len(self._kept)
+
     @property
     def kept_bytes(self) -> int:
-        """Return how many bytes of frames are kept."""
+        """Return how many bytes of all pages are kept."""
         return self._bytes
 
     async def read(self, room: Reader, *, after: int, limit: int) -> Page:
@@ -115,7 +124,7 @@ class Pages:
         self._kept[key] = page
         self._of_room.setdefault(room, set()).add(key)
         self._bytes += page.size
-        while self._bytes > PAGES_KEPT_BYTES_MAX:
+        while self._bytes > PAGES_KEPT_BYTES_MAX or len(self._kept) > PAGES_KEPT_MAX:
             oldest, left = self._kept.popitem(last=False)
             self._of_room[oldest[0]].discard(oldest)
             self._bytes -= left.size
@@ -123,7 +132,13 @@ class Pages:
 
 def _page_of(room: Reader, events: list[Event], limit: int) -> Page:
     chunks = tuple(_chunks(room, events))
-    return Page(chunks, len(events) == limit, sum(len(chunk.joined) for chunk in chunks))
+    return Page(chunks, len(events) == limit, sum(map(_held, chunks)))
+
+
+def _held(chunk: Chunk) -> int:
+    """Return how many bytes a chunk holds: one frame alone is the same object twice."""
+    apart = sum(map(len, chunk.frames)) if len(chunk.frames) > 1 else 0
+    return len(chunk.joined) + apart
 
 
 def _chunks(room: Reader, events: list[Event]) -> Iterable[Chunk]:
@@ -138,7 +153,8 @@ def _chunks(room: Reader, events: list[Event]) -> Iterable[Chunk]:
         if loses or size >= RESUME_CHUNK_BYTES or number == len(events):
             place = room.source.place(event)
             lost = event.version if loses else None
-            yield Chunk(b"".join(frames), tuple(frames), place, number, lost)
+            apart = () if room.joinable else tuple(frames)
+            yield Chunk(b"".join(frames), apart, place, number, lost)
             frames, size = [], 0
         if loses:
             return

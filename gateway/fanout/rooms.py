@@ -154,6 +154,11 @@ class Room:
         """Say whether it is of the whole environment."""
         return self.name.stream is None
 
+    @property
+    def joinable(self) -> bool:
+        """Say whether frames may leave as one piece."""
+        return self.name.form.joinable
+
     def missed(self, record: StoredRecord) -> None:
         """Hear of a record whose event is not at hand: everybody reads it from the log."""
         before = self.newest

@@ -41,7 +41,7 @@ class Outbound:
             return True
         if self._bytes and self._bytes + len(joined) > OUTBOUND_BYTES_MAX:
             return False
-        for frame in frames:
+        for frame in frames or (joined,):
             self._put(frame)
         return True
 

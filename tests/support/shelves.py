@@ -53,11 +53,13 @@ class Room:
         audience: str = STAFF,
         whole: bool = False,
         hidden: Collection[int] = (),
+        joinable: bool = True,
     ) -> None:
         self.log = log
         self.source: Source = log
         self.audience = audience
         self.whole = whole
+        self.joinable = joinable
         self.newest = 0
         self.holders = 1
         self._hidden = hidden

@@ -37,6 +37,12 @@ async def test_frames_are_joined_and_keep_their_order() -> None:
     assert await outbound.take_all() == [b"1", b"2", b"3", b"4"]
 
 
+async def test_what_came_in_one_piece_leaves_in_one() -> None:
+    outbound = Outbound()
+    assert outbound.take(b"12", ())
+    assert await outbound.take_all() == [b"12"]
+
+
 async def test_a_live_frame_beyond_the_bound_is_refused() -> None:
     outbound = Outbound()
     assert outbound.offer(b"x" * OUTBOUND_BYTES_MAX)

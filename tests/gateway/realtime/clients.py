@@ -50,7 +50,7 @@ class Client:
         self._roomy = trio.Event()
 
     def take(self, joined: bytes, frames: Sequence[bytes]) -> bool:
-        assert joined == b"".join(frames)
+        assert joined == b"".join(frames or (joined,))
         if self.breaks is not None:
             raise self.breaks
         if self.gone:
@@ -176,9 +176,10 @@ class Hall:
         stream: str | None = "a",
         head: int | None = None,
         feeder: LogFeeder | None = None,
+        form: Form = VERSIONS,
     ) -> Subscription:
         """Subscribe ``client`` behind ``after``; with ``head``, live at once."""
-        room = self.rooms.hold(self.name_of(stream))
+        room = self.rooms.hold(self.name_of(stream)._replace(form=form))
         subscription = Subscription(
             rooms=self.rooms,
             room=room,
