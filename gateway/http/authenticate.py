@@ -1,6 +1,5 @@
-"""From the Authorization header to a principal."""
+"""What the Authorization header presents, and whether it may act on an environment. Pure."""
 
-from engine.engine import Engine
 from engine.errors import ForbiddenError, UnauthenticatedError
 from engine.principal import Principal
 
@@ -18,15 +17,6 @@ def credential_of(headers: dict[str, str]) -> str:
         detail = "send Authorization: Bearer followed by a key"
         raise UnauthenticatedError(detail)
     return text[len(SCHEME) :].strip()
-
-
-async def principal_of(engine: Engine, headers: dict[str, str]) -> Principal:
-    """Return who asks.
-
-    Raises:
-        UnauthenticatedError: no credential, or none that is known and alive.
-    """
-    return await engine.authenticate(credential_of(headers))
 
 
 def check_environment(principal: Principal) -> None:

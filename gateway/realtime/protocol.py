@@ -23,7 +23,6 @@ class Close(Enum):
     """Close codes: (code, whether a client should connect again)."""
 
     NORMAL = (1000, False)
-    TOO_LARGE = (1009, False)
     RESTART = (1012, True)
     BAD_FRAMES = (4000, False)
     NO_AUTH = (4001, True)

@@ -81,8 +81,8 @@ class Conversations:
         new: NewMessage,
         origin: Origin,
         reply: Reply,
-    ) -> str:
-        """Write a message without waiting: ``reply`` gets the outcome. Return the id it went to.
+    ) -> None:
+        """Write a message without waiting: ``reply`` gets the outcome.
 
         For doors that keep several commands in flight. Same errors as :meth:`post`, raised here
         as far as they are found before the actor decides. A ``HiddenError`` may be of what was
@@ -95,7 +95,6 @@ class Conversations:
             reply = self._forgetting(conversation_id, account, reply)
         envelope = Envelope(command, origin, reply, new.size)
         self._asking.registry.tell(stream_of(conversation_id), envelope)
-        return conversation_id
 
     def _forgetting(self, conversation_id: str, account: str, reply: Reply) -> Reply:
         """Return ``reply``, but look again next time if the conversation was hidden."""
