@@ -1,12 +1,10 @@
 """One environment of one workspace: its log, its actors, its bus and the doors of its features."""
 
 import time
-from collections.abc import Mapping
 
 import trio
 
 from engine import crypto
-from engine.actor.kind import Kind
 from engine.actor.registry import Registry
 from engine.auth import transitions as credential
 from engine.auth import workspace as workspace_rules
@@ -27,27 +25,28 @@ from engine.conversation.service import (
 )
 from engine.events.events import EVENTS as EVENTS_EVENTS
 from engine.events.service import Positions
-from engine.feature import Feature, catalogue
+from engine.feature import Feature, catalogue, kinds_in
 from engine.ids import ExternalIds
 from engine.log.keyring import Keyring
 from engine.log.log import Log
 from persistence.protocols.store import Store
 
 FEATURES = (
-    Feature("auth", AUTH_EVENTS),
+    Feature(
+        "auth",
+        AUTH_EVENTS,
+        kinds=(credential.KIND, workspace_rules.KIND),
+        environments=("workspace",),
+    ),
     Feature("events", EVENTS_EVENTS),
-    Feature("conversation", CONVERSATION_EVENTS),
+    Feature(
+        "conversation",
+        CONVERSATION_EVENTS,
+        kinds=(conversation_rules.KIND, contact.KIND, marks.KIND),
+    ),
 )
 CATALOGUE = catalogue(FEATURES)
-
-CONVERSATION_KINDS = {
-    kind.name: kind for kind in (conversation_rules.KIND, contact.KIND, marks.KIND)
-}
-KINDS: Mapping[str, Mapping[str, Kind]] = {
-    "workspace": {"credential": credential.KIND, "workspace": workspace_rules.KIND},
-    "live": CONVERSATION_KINDS,
-    "test": CONVERSATION_KINDS,
-}
+KINDS = {name: kinds_in(name, FEATURES) for name in ("workspace", "live", "test")}
 
 
 def wall_ms() -> int:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from engine.actor.kind import Kind
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -32,10 +35,13 @@ class Payload(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A name (one word in URL, folders and docs) and the events it publishes."""
+    """A name (one word in URL, folders and docs), the events it publishes, and its actors."""
 
     name: str
     events: tuple[type[Payload], ...]
+    kinds: "tuple[Kind, ...]" = ()
+    environments: tuple[str, ...] = ("live", "test")
+    """Where its actors live; ``workspace`` is the log of the tenant itself."""
 
 
 Catalogue = dict[str, type[Payload]]
@@ -48,6 +54,17 @@ def catalogue(features: Iterable[Feature]) -> Catalogue:
         for payload in feature.events:
             if found.setdefault(payload.type_name, payload) is not payload:
                 detail = f"two features publish {payload.type_name}"
+                raise ValueError(detail)
+    return found
+
+
+def kinds_in(environment: str, features: Iterable[Feature]) -> "dict[str, Kind]":
+    """Return name → kind of what lives in an environment; two features may not share a name."""
+    found: dict[str, Kind] = {}
+    for feature in features:
+        for kind in feature.kinds if environment in feature.environments else ():
+            if found.setdefault(kind.name, kind) is not kind:
+                detail = f"two features have actors of the kind {kind.name}"
                 raise ValueError(detail)
     return found
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from engine.errors import FieldError, ScopeError
 
-APIS = ("auth", "events", "webhooks", "conversation", "analytics", "billing")
+SCOPED_APIS = ("auth", "events", "webhooks", "conversation", "analytics", "billing")
 WORKSPACE_SCOPES = frozenset({"admin:read", "admin:write"})
-ENVIRONMENT_SCOPES = frozenset(f"{api}:{verb}" for api in APIS for verb in ("read", "write"))
+ENVIRONMENT_SCOPES = frozenset(f"{api}:{verb}" for api in SCOPED_APIS for verb in ("read", "write"))
 SCOPES = ENVIRONMENT_SCOPES | WORKSPACE_SCOPES
 
 UNDELEGABLE = frozenset({"auth:write"})

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.engine import Engine
 from engine.errors import NotFoundError
 from gateway.api import APIS
@@ -143,6 +144,11 @@ ROUTES = RouteTable(APIS).routes
 @pytest.mark.parametrize("one", ROUTES, ids=lambda one: one.name)
 def test_every_route_has_scopes_or_is_public(one: Route) -> None:
     assert bool(one.scopes) != one.public
+
+
+@pytest.mark.parametrize("one", ROUTES, ids=lambda one: one.name)
+def test_every_route_wants_scopes_that_a_key_for_it_can_have(one: Route) -> None:
+    assert set(one.scopes) <= (WORKSPACE_SCOPES if one.workspace else ENVIRONMENT_SCOPES)
 
 
 @pytest.mark.parametrize("one", ROUTES, ids=lambda one: one.name)
