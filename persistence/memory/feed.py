@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import trio
 
-from persistence.calls import call_each
 from persistence.errors import StoreUnavailableError
 from persistence.limits import check_page
+from persistence.listeners import Listeners
 from persistence.memory.records_kept import KeptRecords
 from persistence.protocols.feed import OnCommitted
 from persistence.records import StoredRecord
@@ -20,7 +20,7 @@ class MemoryFeed:
         self.is_open = False
         self._kept = kept
         self._committed = 0
-        self._listeners: dict[object, OnCommitted] = {}
+        self._listeners = Listeners()
 
     def open(self) -> None:
         """Begin at the end of what is kept."""
@@ -47,25 +47,9 @@ class MemoryFeed:
 
     def listen(self, on_committed: OnCommitted) -> Callable[[], None]:
         """Call ``on_committed`` with every batch from now on; return what ends it."""
-        key = object()
-        self._listeners[key] = on_committed
-
-        def unlisten() -> None:
-            self._listeners.pop(key, None)
-
-        return unlisten
+        return self._listeners.listen(on_committed)
 
     def tell(self, records: tuple[StoredRecord, ...]) -> None:
         """Move the end of the feed and call every listener, even if one of them raises."""
         self._committed = records[-1].position
-        call_each([(self._tell_one(key), records) for key in self._listeners])
-
-    def _tell_one(self, key: object) -> OnCommitted:
-        """Return what calls a listener, unless one before it has ended it."""
-
-        def tell(records: tuple[StoredRecord, ...]) -> None:
-            listener = self._listeners.get(key)
-            if listener is not None:
-                listener(records)
-
-        return tell
+        self._listeners.tell(records)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from persistence.calls import call_each
 from persistence.limits import READ_RECORDS_MAX, check_page
+from persistence.listeners import Listeners
 from persistence.protocols.feed import OnCommitted
 from persistence.records import StoredRecord
 from persistence.sqlite.readers import Readers
@@ -17,7 +17,7 @@ class SqliteFeed:
         """Read through ``readers``."""
         self._readers = readers
         self._committed = 0
-        self._listeners: dict[object, OnCommitted] = {}
+        self._listeners = Listeners()
 
     def begin_at(self, position: int) -> None:
         """Take everything up to ``position`` as heard of: the log has just been opened."""
@@ -34,28 +34,12 @@ class SqliteFeed:
 
     def listen(self, on_committed: OnCommitted) -> Callable[[], None]:
         """Call ``on_committed`` with every batch from now on; return what ends it."""
-        key = object()
-        self._listeners[key] = on_committed
-
-        def unlisten() -> None:
-            self._listeners.pop(key, None)
-
-        return unlisten
+        return self._listeners.listen(on_committed)
 
     def tell(self, records: tuple[StoredRecord, ...]) -> None:
         """Move the end of the feed and call every listener, even if one of them raises."""
         self._committed = records[-1].position
-        call_each([(self._tell_one(key), records) for key in self._listeners])
-
-    def _tell_one(self, key: object) -> OnCommitted:
-        """Return what calls a listener, unless one before it has ended it."""
-
-        def tell(records: tuple[StoredRecord, ...]) -> None:
-            listener = self._listeners.get(key)
-            if listener is not None:
-                listener(records)
-
-        return tell
+        self._listeners.tell(records)
 
     def tell_survivors(self) -> None:
         """Tell of records on disk that no listener has heard of: their commit seemed to fail."""
