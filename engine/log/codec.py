@@ -41,8 +41,19 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Head)
 
 
-def to_body(event: Event, *, key: bytes, environment: str) -> bytes:
-    """Return the stored bytes of ``event``, its data sealed with its subject's ``key``."""
+def bound_to(environment: str) -> bytes:
+    """Return what binds the sealed parts of an environment to it: made once, for every event."""
+    return environment.encode() + b"\0"
+
+
+def to_body(event: Event, *, key: bytes, bound: bytes) -> bytes:
+    """Return the stored bytes of ``event``, its data sealed with its subject's ``key``.
+
+    Args:
+        event: with everything but its position.
+        key: of its subject.
+        bound: :func:`bound_to` its environment.
+    """
     return _ENCODER.encode(
         Head(
             format=FORMAT,
@@ -53,7 +64,7 @@ def to_body(event: Event, *, key: bytes, environment: str) -> bytes:
             previous_public=event.previous_public,
             actor=event.actor,
             subject=event.subject,
-            sealed=seal(key, event.data, _place(environment, event.uuid)),
+            sealed=seal(key, event.data, bound + event.uuid),
             command_key=event.command_key,
             fingerprint=event.fingerprint,
             causation_id=event.causation_id,
@@ -81,7 +92,7 @@ def head_of(record: StoredRecord) -> Head:
 
 
 def to_event(
-    record: StoredRecord, head: Head, *, key: bytes, environment: str, catalogue: Catalogue
+    record: StoredRecord, head: Head, *, key: bytes, bound: bytes, catalogue: Catalogue
 ) -> Event:
     """Return the event in ``record``, opened with its subject's ``key``.
 
@@ -100,7 +111,7 @@ def to_event(
         previous_public=head.previous_public,
         actor=head.actor,
         subject=head.subject,
-        data=unseal(key, head.sealed, _place(environment, record.event_id)),
+        data=unseal(key, head.sealed, bound + record.event_id),
         catalogue=catalogue,
         command_key=head.command_key,
         fingerprint=head.fingerprint,
@@ -109,7 +120,3 @@ def to_event(
         about=head.about,
         outdated=record.outdated,
     )
-
-
-def _place(environment: str, event_id: bytes) -> bytes:
-    return environment.encode() + b"\0" + event_id

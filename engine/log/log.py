@@ -46,7 +46,7 @@ class Log:
         """Serve one environment; ``environment`` is its full name, bound into every sealed part."""
         self._stored = stored
         self._feed = feed
-        self._environment = environment
+        self._bound = codec.bound_to(environment)
         self._catalogue = catalogue
         self.keyring = keyring
         self.epoch = stored.epoch
@@ -179,7 +179,7 @@ class Log:
         if key is None:
             detail = "a turn may seal only with keys that are open"
             raise AssertionError(detail)
-        return codec.to_body(event, key=key, environment=self._environment)
+        return codec.to_body(event, key=key, bound=self._bound)
 
     async def _opened(self, records: Sequence[StoredRecord]) -> list[Event]:
         heads = [codec.head_of(record) for record in records]
@@ -189,7 +189,7 @@ class Log:
                 record,
                 head,
                 key=keys[head.subject],
-                environment=self._environment,
+                bound=self._bound,
                 catalogue=self._catalogue,
             )
             for record, head in zip(records, heads, strict=True)

@@ -72,7 +72,7 @@ class Place:
 
 def stored(happened: Event, body: bytes | None = None) -> StoredRecord:
     if body is None:
-        body = codec.to_body(happened, key=KEY, environment=HERE)
+        body = codec.to_body(happened, key=KEY, bound=codec.bound_to(HERE))
     return StoredRecord(
         happened.position,
         happened.stream,
@@ -85,9 +85,8 @@ def stored(happened: Event, body: bytes | None = None) -> StoredRecord:
 
 def opened(record: StoredRecord, place: Place = Place()) -> Event:
     head = codec.head_of(record)
-    return codec.to_event(
-        record, head, key=place.key, environment=place.environment, catalogue=CATALOGUE
-    )
+    bound = codec.bound_to(place.environment)
+    return codec.to_event(record, head, key=place.key, bound=bound, catalogue=CATALOGUE)
 
 
 @given(EVENTS)
