@@ -1,6 +1,7 @@
 """The query string of a request as a typed value."""
 
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,14 +20,15 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def decode(text: str, kind: type[T]) -> T:
-    """Return the parameters in ``text`` as a struct; an empty value counts as absent.
+    """Return the parameters in ``text`` as a frozen struct; an empty value counts as absent.
 
     Raises:
         HttpError: ``bad_parameter``: unknown, repeated, of a wrong type, or a credential.
     """
-    found: dict[str, str] = {}
     if not text:
-        return _converted(found, kind)
+        nothing: T = _of_nothing(kind)
+        return nothing
+    found: dict[str, str] = {}
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict")
     except (ValueError, UnicodeDecodeError) as error:
@@ -42,6 +44,12 @@ def decode(text: str, kind: type[T]) -> T:
             raise _bad(name, "NUL is not allowed")
         found[name] = value
     return _converted({n: v for n, v in found.items() if v}, kind)
+
+
+@cache
+def _of_nothing(kind: type[msgspec.Struct]) -> Any:
+    """Return what most requests ask for: made once a kind, which is frozen."""
+    return _converted({}, kind)
 
 
 def _converted(found: dict[str, str], kind: type[T]) -> T:

@@ -153,6 +153,7 @@ def test_every_route_wants_scopes_that_a_key_for_it_can_have(one: Route) -> None
 
 @pytest.mark.parametrize("one", ROUTES, ids=lambda one: one.name)
 def test_every_route_says_what_it_takes_and_gives(one: Route) -> None:
+    assert one.query.__struct_config__.frozen, "one value is given to many requests"
     assert one.summary
     assert one.response is not None
     assert one.path.startswith("/")

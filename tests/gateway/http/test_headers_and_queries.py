@@ -94,6 +94,7 @@ def test_the_parameter_that_is_wrong_is_named() -> None:
 
 def test_a_door_without_parameters_takes_none() -> None:
     assert query.decode("", query.Nothing) == query.Nothing()
+    assert query.decode("", query.Nothing) is query.decode("", query.Nothing)
     with pytest.raises(HttpError):
         query.decode("x=1", query.Nothing)
 
