@@ -17,7 +17,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from engine.errors import ParleyError
 from gateway.api.answering import refused
-from gateway.api.contract import Response, Streaming
 from gateway.api_docs import pages
 from gateway.dispatch import Dispatcher, Head
 from gateway.fanout.switchboard import Switchboard
@@ -56,8 +55,6 @@ def build(dispatcher: Dispatcher, switchboard: Switchboard) -> App:
         if quart_routes.has(head.raw_path) and not dispatcher.table.has(head.raw_path):
             return None
         answer = await dispatcher.dispatch(head, _read_body)
-        if head.method == "HEAD" and isinstance(answer, Streaming):
-            answer = Response(HTTPStatus.OK, b"", answer.headers, answer.content_type)
         return as_quart(answer, bodiless=head.method == "HEAD")
 
     async def answer_websocket() -> QuartResponse | None:

@@ -6,6 +6,7 @@ The servers and the realtime ``call`` are thin adapters around it, so they canno
 
 import logging
 import time
+from http import HTTPStatus
 from typing import cast
 
 import msgspec
@@ -88,6 +89,8 @@ class Dispatcher:
             answer = refused(refusal, request_id=request_id, instance=head.raw_path)
         finally:
             self._tally.in_flight -= 1
+        if isinstance(answer, Streaming) and head.method == "HEAD":
+            answer = Response(HTTPStatus.OK, b"", answer.headers, answer.content_type)
         self.told(head, _name(route), _status(answer), request_id, time.perf_counter() - began)
         return finished(answer, request_id, negotiated=_negotiated(route))
 

@@ -1,10 +1,9 @@
-"""One request that the application in this process answers (shell): a connection's tenant.
+"""One request that the application in this process answers (shell): a guest of HTTP's.
 
-The connection is lent for one answer, and goes on with the next request behind it.
+It has the connection for one answer; HTTP goes on with the next request behind it.
 """
 
 import logging
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -24,10 +23,7 @@ from gateway.server.asgi import (
 )
 from gateway.server.asgi_messages import Headers, http_scope
 from gateway.server.http1 import Incoming
-from gateway.server.responses import CONTINUE
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
+from gateway.server.http_tenant import HttpTenant
 
 LOG = logging.getLogger("parley.server")
 
@@ -40,9 +36,10 @@ _NO_BODY = frozenset({204, 304})
 class AsgiTenant:
     """Gives the application its request, and takes the answer."""
 
-    def __init__(self, connection: "Connection", incoming: Incoming) -> None:
-        """Answer ``incoming`` over ``connection``, which was lent to this."""
-        self._connection = connection
+    def __init__(self, http: HttpTenant, incoming: Incoming) -> None:
+        """Answer ``incoming`` over the connection of ``http``, which lends it to this."""
+        self._http = http
+        self._connection = http.connection
         self._incoming = incoming
         self._more = trio.Event()
         self._gone = trio.Event()
@@ -75,7 +72,7 @@ class AsgiTenant:
         incoming = self._incoming
         if not self._continued and not incoming.complete:
             self._continued = True
-            self._connection.wire.answer(CONTINUE)
+            self._connection.wire.answer(responses.CONTINUE)
         while not incoming.body and not incoming.complete:
             if self._gone.is_set():
                 raise PeerGoneError("the peer has left")
@@ -102,9 +99,9 @@ class AsgiTenant:
         measured = any(name == "content-length" for name, _ in lines)
         self._bodiless = self._bodiless or status in _NO_BODY
         self._chunked = not measured and not self._bodiless and self._incoming.http_version == "1.1"
-        close = self._connection.closes() or not (measured or self._chunked or self._bodiless)
+        close = self._http.closes() or not (measured or self._chunked or self._bodiless)
         if close:
-            self._connection.close_after()
+            self._http.close_after()
         self._connection.wire.answer(
             responses.head(status, lines, chunked=self._chunked, close=close)
         )
@@ -125,13 +122,13 @@ class AsgiTenant:
             return
         if self._chunked:
             wire.answer(LAST_CHUNK)
-        self._connection.take_back()
+        self._http.take_back()
 
     def received(self, data: bytes) -> None:
         """More of the body has come, or of what follows it."""
         incoming = self._incoming
         beyond = incoming.complete
-        self._connection.feed_body(data)
+        self._http.feed_body(data)
         if beyond or len(incoming.body) >= ASGI_BODY_BYTES_MAX:
             self._connection.channel.pause()
         self._more.set()
@@ -139,9 +136,12 @@ class AsgiTenant:
     def ended(self) -> None:
         """The peer says no more; it may still listen, unless its body is missing."""
         if self._incoming.complete:
-            self._connection.close_after()
+            self._http.close_after()
         else:
             self._connection.channel.abort()
+
+    def writable(self) -> None:
+        """Nothing: who waits for room is woken by the wire."""
 
     def broken(self) -> None:
         """The connection has ended."""
@@ -159,7 +159,8 @@ class AsgiTenant:
         self._connection.channel.abort()
 
     def stop(self) -> None:
-        """The server is stopping; the answer is completed within the time that is left."""
+        """The server is stopping: the answer is completed within the time that is left."""
+        self._http.close_after()
 
     def _check_here(self) -> None:
         if self._gone.is_set():
@@ -168,5 +169,5 @@ class AsgiTenant:
     def _refuse(self, error: ParleyError) -> None:
         if not self._gone.is_set():
             answer = turned_away(error, instance=self._incoming.raw_path)
-            self._connection.reclaim()
-            self._connection.answer(answer, close=True)
+            self._http.reclaim()
+            self._http.answer(answer, close=True)

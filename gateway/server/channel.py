@@ -32,7 +32,7 @@ class Channel(Protocol):
 
 
 class Talker(Protocol):
-    """What is told of a channel: a connection."""
+    """What is told of a channel: a connection, and by that its tenant."""
 
     def received(self, data: bytes) -> None:
         """Bytes have come."""

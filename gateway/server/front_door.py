@@ -20,13 +20,13 @@ from gateway.server.addresses import Proxies, plain
 from gateway.server.admission import Admission, Refusal
 from gateway.server.asgi_lifespan import lifespan
 from gateway.server.connection import Connection
-from gateway.server.house import House
 from gateway.server.hypercorn_server import HypercornServer
 from gateway.server.open_files import make_room
 from gateway.server.plain_channel import PlainChannel
 from gateway.server.poller import READ, Poller
 from gateway.server.preamble import Preambled, read_preamble
 from gateway.server.proxy_protocol import BadPreambleError
+from gateway.server.reception import Reception
 from gateway.server.tls import CertificateError, Certificates
 from gateway.server.tls_channel import SecureStream, TlsChannel
 
@@ -56,7 +56,7 @@ class FrontDoor:
             per_address=settings.max_connections_per_address,
             shared=self._proxies.trusts,
         )
-        self._house = House(
+        self._reception = Reception(
             node.dispatcher, node.switchboard, app, proxies=self._proxies, left=self._left
         )
         self._app = app
@@ -88,7 +88,7 @@ class FrontDoor:
         self._tally.begin()
         try:
             async with lifespan(self._app), trio.open_nursery() as nursery:
-                self._nursery = self._house.nursery = nursery
+                self._nursery = self._reception.nursery = nursery
                 nursery.start_soon(self._poller.run)
                 if self._certificates is not None:
                     nursery.start_soon(self._reload_at_hangup, self._certificates)
@@ -175,7 +175,7 @@ class FrontDoor:
             return
         self._tally.opened()
         channel = PlainChannel(sock, self._poller)
-        connection = Connection(self._house, channel, peer, secure=False)
+        connection = self._reception.welcome(channel, peer, secure=False)
         self._open[connection] = peer
         if self._settings.proxy_protocol:
             channel.talker = Preambled(
@@ -231,7 +231,7 @@ class FrontDoor:
                 await self._http2.talk(stream)
                 return
             channel = TlsChannel(stream)
-            connection = Connection(self._house, channel, peer, secure=True)
+            connection = self._reception.welcome(channel, peer, secure=True)
             self._open[connection], counted_as = peer, None
             await channel.run(connection)
         except (trio.TooSlowError, BadPreambleError) as error:

@@ -20,12 +20,4 @@ _WHY = {
 
 def answer(refusal: Refusal) -> bytes:
     """Return the whole response; the connection ends behind it."""
-    response = turned_away(_WHY[refusal], instance=None)
-    return responses.whole(
-        response.status,
-        response.body,
-        response.headers,
-        content_type=response.content_type,
-        close=True,
-        bodiless=False,
-    )
+    return responses.of(turned_away(_WHY[refusal], instance=None), close=True, bodiless=False)

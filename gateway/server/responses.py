@@ -4,30 +4,31 @@ import time
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from gateway.api.contract import Response
+
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = "connection: close\r\n"
 
 _date = (0, "")
 
 Headers = Iterable[tuple[str, str]]
 
 
-def whole(
-    status: int, body: bytes, headers: Headers, *, content_type: str, close: bool, bodiless: bool
-) -> bytes:
+def of(response: Response, *, close: bool, bodiless: bool) -> bytes:
     """Return a response with all of its body; a ``bodiless`` one, to a HEAD, only says its length.
 
     Names and values come from the house itself, and hold no line break.
     """
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    status, body = response.status, response.body
+    lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
     # It would be the length of what is known already (RFC 9110, section 8.6), and not 0.
     length = "" if status == HTTPStatus.NOT_MODIFIED else f"content-length: {len(body)}\r\n"
     head = (
-        f"{status_line(status)}content-type: {content_type}\r\n{length}"
-        f"{lines}{'connection: close' if close else ''}{chr(13) + chr(10) if close else ''}"
-        f"date: {date()}\r\n\r\n"
+        f"{status_line(status)}content-type: {response.content_type}\r\n{length}"
+        f"{lines}{_CLOSE if close else ''}date: {date()}\r\n\r\n"
     ).encode("latin-1")
     return head if bodiless else head + body
 
@@ -38,7 +39,7 @@ def head(status: int, headers: Headers, *, chunked: bool, close: bool) -> bytes:
     if chunked:
         lines.append("transfer-encoding: chunked\r\n")
     if close:
-        lines.append("connection: close\r\n")
+        lines.append(_CLOSE)
     lines.append(f"date: {date()}\r\n\r\n")
     return "".join(lines).encode("latin-1")
 

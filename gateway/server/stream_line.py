@@ -1,14 +1,10 @@
 """An open SSE or NDJSON answer over a connection of our own (shell). The connection's tenant."""
 
-from typing import TYPE_CHECKING
-
 from gateway.api.contract import Streaming
 from gateway.framing.chunked import LAST_CHUNK
 from gateway.limits import CLOSING_SECONDS
 from gateway.server import responses
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
+from gateway.server.connection import Connection
 
 
 class StreamLine:
@@ -25,7 +21,7 @@ class StreamLine:
         "take",
     )
 
-    def __init__(self, connection: "Connection", streaming: Streaming, *, chunked: bool) -> None:
+    def __init__(self, connection: Connection, streaming: Streaming, *, chunked: bool) -> None:
         """Answer over ``connection``; in chunks, or up to its end for clients of HTTP/1.0."""
         self._connection = connection
         self._wire = wire = connection.wire
@@ -68,6 +64,9 @@ class StreamLine:
         """The client has left."""
         self._connection.channel.abort()
 
+    def writable(self) -> None:
+        """Nothing: the wire has gone on by itself."""
+
     def broken(self) -> None:
         """The connection has ended."""
         self._stream.lost()
@@ -92,6 +91,4 @@ class StreamLine:
             return
         self._finished = True
         self._wire.finish()
-        self._connection.house.switchboard.wheel.after(
-            CLOSING_SECONDS, self._connection.channel.abort
-        )
+        self._connection.close_within(CLOSING_SECONDS)

@@ -1,14 +1,10 @@
 """A WebSocket of our own as the line of a session (shell)."""
 
-from typing import TYPE_CHECKING
-
 from gateway.framing import websocket as framing
 from gateway.limits import CLOSING_SECONDS, FRAGMENTS_MAX, FRAME_BYTES_MAX
 from gateway.realtime.session import Session
+from gateway.server.connection import Connection
 from gateway.server.websocket import MessageReader, ViolationError
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
 
 
 class WebSocketLine:
@@ -27,7 +23,7 @@ class WebSocketLine:
 
     framed = True
 
-    def __init__(self, connection: "Connection", *, binary: bool) -> None:
+    def __init__(self, connection: Connection, *, binary: bool) -> None:
         """Speak over ``connection``, in ``binary`` messages or in text."""
         self._connection = connection
         self._wire = wire = connection.wire
@@ -73,9 +69,7 @@ class WebSocketLine:
         self._wire.answer(framing.close_frame(code, reason))
         self._wire.finish()
         self._connection.channel.resume()  # the peer's own close is to be heard
-        self._connection.house.switchboard.wheel.after(
-            CLOSING_SECONDS, self._connection.channel.abort
-        )
+        self._connection.close_within(CLOSING_SECONDS)
 
     def pause(self) -> None:
         """Read no more."""
@@ -107,6 +101,9 @@ class WebSocketLine:
     def ended(self) -> None:
         """The peer has left."""
         self._connection.channel.abort()
+
+    def writable(self) -> None:
+        """Nothing: the wire has gone on by itself."""
 
     def broken(self) -> None:
         """The connection has ended."""

@@ -13,9 +13,10 @@ from gateway.compose import Node
 from gateway.config import Settings
 from gateway.server.addresses import Proxies
 from gateway.server.connection import Connection
-from gateway.server.house import House
+from gateway.server.http_tenant import HttpTenant
 from gateway.server.plain_channel import PlainChannel
 from gateway.server.poller import Poller
+from gateway.server.reception import Reception
 from persistence.protocols.store import Stores
 from tests.gateway.server.pipes import Peer, pair
 
@@ -29,12 +30,19 @@ async def no_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"no page"})
 
 
+def http_of(connection: Connection) -> HttpTenant:
+    """Return what reads the requests of a connection that has not become anything else."""
+    tenant = connection._tenant  # noqa: SLF001
+    assert isinstance(tenant, HttpTenant)
+    return tenant
+
+
 @dataclass
 class Door:
     """Connections to one node."""
 
     node: Node
-    house: House
+    reception: Reception
     poller: Poller
     key: str
     left: list[Connection]
@@ -45,7 +53,7 @@ class Door:
         """Return a new connection, and the peer at its end."""
         ours, theirs = pair(buffer_bytes)
         channel = PlainChannel(ours, self.poller)
-        connection = Connection(self.house, channel, PEER, secure=False)
+        connection = self.reception.welcome(channel, PEER, secure=False)
         channel.talker = connection
         channel.begin()
         peer = Peer(theirs)
@@ -88,16 +96,18 @@ async def door(
         data=folder, store="memory", port=0, log_level="warning", max_connections_per_key=per_key
     )
     node, left = Node(settings, stores=stores), list[Connection]()
-    house = House(node.dispatcher, node.switchboard, app, proxies=Proxies(()), left=left.append)
+    reception = Reception(
+        node.dispatcher, node.switchboard, app, proxies=Proxies(()), left=left.append
+    )
     poller = Poller(node.switchboard.outflow.flush)
     async with trio.open_nursery() as nursery:
         await nursery.start(node.engine.run)
         await nursery.start(node.switchboard.run)
         nursery.start_soon(poller.run)
-        house.nursery = nursery
+        reception.nursery = nursery
         workspace = await node.engine.create_workspace()
         key = await node.engine.create_key(workspace, "live", name="live")
-        made = Door(node, house, poller, key, left)
+        made = Door(node, reception, poller, key, left)
         try:
             yield made
         finally:

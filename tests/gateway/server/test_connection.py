@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from gateway.server.connection import Connection
 from gateway.server.wire import Wire
-from tests.gateway.server.doors import Door, door
+from tests.gateway.server.doors import Door, door, http_of
 from tests.support.disks import MemoryDisk
 
 INDEX = "GET /v1/conversations/conv_123"
@@ -83,10 +83,11 @@ async def test_what_is_pipelined_behind_a_request_under_way_waits_in_the_socket(
 
     async with door(tmp_path, app=app) as d:
         connection, peer = d.connect(buffer_bytes=1 << 20)
+        http = http_of(connection)
         assert await d.asked(peer, d.head("GET /page")) == b""
         for _ in range(5):
             assert await d.asked(peer, d.post("x" * 1000) * 100) == b""
-        assert len(connection._reader._pending) <= 65_536  # type: ignore[union-attr]  # noqa: SLF001
+        assert len(http._reader._pending) <= 65_536  # type: ignore[union-attr]  # noqa: SLF001
         may_answer.set()
         found = await peer.read_until(lambda found: len(statuses(found)) == 501)
         assert statuses(found) == [200] + [201] * 500
@@ -99,13 +100,14 @@ async def test_what_is_pipelined_behind_a_command_under_way_waits_there_too(
     async with door(tmp_path, stores=disk.stores) as d:
         await written(d)
         connection, peer = d.connect(buffer_bytes=1 << 20)
+        http = http_of(connection)
         disk.hold()
         peer.send(d.post())
         with trio.fail_after(10):
             await disk.wait_held()
         for _ in range(5):
             assert await d.asked(peer, d.post("x" * 1000) * 100) == b""
-        assert len(connection._reader._pending) <= 65_536  # type: ignore[union-attr]  # noqa: SLF001
+        assert len(http._reader._pending) <= 65_536  # type: ignore[union-attr]  # noqa: SLF001
         disk.release()
         found = await peer.read_until(lambda found: len(statuses(found)) == 501)
         assert statuses(found) == [201] * 501

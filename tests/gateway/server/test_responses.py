@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from httptools import HttpResponseParser
 
+from gateway.api.contract import Response
 from gateway.framing.chunked import LAST_CHUNK
 from gateway.server import refusals, responses
 from gateway.server.admission import Refusal
@@ -36,9 +37,8 @@ class Parsed:
 
 def whole(*, close: bool = False, bodiless: bool = False, status: int = 200) -> bytes:
     headers = (("Request-Id", "r1"), ("ETag", '"3"'))
-    return responses.whole(
-        status, b'{"a":1}', headers, content_type="application/json", close=close, bodiless=bodiless
-    )
+    response = Response(status, b'{"a":1}', headers, "application/json")
+    return responses.of(response, close=close, bodiless=bodiless)
 
 
 @pytest.mark.parametrize("close", [False, True])

@@ -9,7 +9,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.limits import ASGI_BODY_BYTES_MAX, OUTBOUND_BYTES_MAX
-from tests.gateway.server.doors import door
+from tests.gateway.server.doors import door, http_of
 from tests.gateway.server.pipes import SMALL_BUFFER_BYTES
 from tests.gateway.server.test_connection import INDEX, says_close, statuses
 from tests.gateway.server.test_stream_line import dechunked
@@ -115,11 +115,12 @@ async def test_a_body_that_nobody_reads_is_not_kept(tmp_path: Path) -> None:
 
     async with door(tmp_path, app=app) as d:
         connection, peer = d.connect(buffer_bytes=1 << 20)
+        http = http_of(connection)
         peer.send(d.head("POST /page", "Content-Length: 9000000"))
         for _ in range(10):
             peer.send(b"x" * 40_000)
             await wait_all_tasks_blocked()
-        incoming = connection._incoming  # noqa: SLF001
+        incoming = http._incoming  # noqa: SLF001
         assert incoming is not None
         assert len(incoming.body) <= 2 * ASGI_BODY_BYTES_MAX
         may_end.set()
