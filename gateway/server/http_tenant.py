@@ -50,7 +50,7 @@ class HttpTenant:
         "connection",
     )
 
-    def __init__(self, connection: Connection, serve: Serve, hand_over: HandOver) -> None:
+    def __init__(self, connection: Connection, *, serve: Serve, hand_over: HandOver) -> None:
         """Read the requests of ``connection``, the first from now on.
 
         Args:
@@ -163,7 +163,7 @@ class HttpTenant:
             self._reader.feed(data)
 
     async def read_body(self) -> bytes:
-        """Return the body of the present request. One that came as a whole may have any length.
+        """Return the body of the present request; who decodes it looks at its length once more.
 
         Raises:
             HttpError: ``too_large`` or ``request_timeout``.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -50,6 +51,8 @@ class Reception:
         self._app = app
         self._proxies = proxies
         self._left = left
+        # With the same two methods for all connections, not two more for each.
+        self._http = partial(HttpTenant, serve=self._serve, hand_over=self._hand_over)
 
     def welcome(self, channel: Channel, peer: str, *, secure: bool) -> Connection:
         """Return a new connection over ``channel``, which speaks HTTP; it is the talker to be."""
@@ -61,7 +64,7 @@ class Reception:
             wheel=self._switchboard.wheel,
             left=self._left,
         )
-        connection.become(HttpTenant(connection, self._serve, self._hand_over))
+        connection.become(self._http(connection))
         return connection
 
     def _serve(self, http: HttpTenant, incoming: Incoming) -> None:

@@ -150,7 +150,8 @@ class WebSocketLine:
         """Answer the peer's close with its own code, and end."""
         self._closed_by_peer = True
         if self._close_said:
-            self._connection.end()
+            if not self._wire.waiting:  # else when our own has left
+                self._connection.end()
             return
         self._close_said = True
         if self._session is not None:

@@ -118,6 +118,33 @@ async def test_a_client_that_does_not_answer_the_close_is_let_go(
         assert autojump_clock.current_time() - began < CLOSING_SECONDS + 1
 
 
+async def test_when_both_sides_close_at_once_the_client_still_gets_the_close(
+    tmp_path: Path,
+) -> None:
+    async with door(tmp_path) as d:
+        socket = await dialed(d)
+        socket.connection.is_stuck()
+        socket.connection.received(closing())
+        await socket.say()
+        assert [code for code, _ in socket.closes] == [4008]
+        assert socket.peer.over
+
+
+async def test_a_close_that_both_have_said_leaves_no_timer_when_the_client_has_left(
+    tmp_path: Path,
+) -> None:
+    async with door(tmp_path) as d:
+        socket = await dialed(d)
+        await d.node.switchboard.drain()
+        before = d.timers()
+        await socket.say(closing())
+        assert d.timers() <= before
+        socket.peer.leave()
+        await wait_all_tasks_blocked()
+        assert d.left == [socket.connection]
+        assert d.timers() == 0
+
+
 @pytest.mark.parametrize(
     ("bad", "code"),
     [

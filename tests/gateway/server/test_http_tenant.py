@@ -1,0 +1,165 @@
+"""HTTP as the tenant of a connection: bodies nobody asks for, and to whom it lends."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from engine.errand import Reply
+from gateway.callers import Caller
+from gateway.limits import KEEP_ALIVE_SECONDS, REQUEST_BODY_BYTES_MAX
+from gateway.server.plain_channel import READ_BYTES
+from tests.gateway.server.doors import Door, door, http_of
+from tests.gateway.server.sockets import upgrade
+from tests.gateway.server.test_connection import INDEX, says_close, statuses
+from tests.gateway.server.test_stream_line import NDJSON
+
+POST = "POST /v1/conversations/conv_123/messages"
+TYPED = "Content-Type: application/json"
+HUGE = 16 * REQUEST_BODY_BYTES_MAX
+
+
+def hold_callers(d: Door, monkeypatch: pytest.MonkeyPatch) -> Reply[bool]:
+    """Let whoever asks wait to be known, until something is given."""
+    found, known = d.node.dispatcher.callers.of, Reply[bool]()
+
+    async def later(credential: str) -> Caller:
+        await known.given()
+        return await found(credential)
+
+    monkeypatch.setattr(d.node.dispatcher.callers, "of", later)
+    return known
+
+
+async def test_a_body_that_nobody_has_asked_for_yet_is_bounded_and_then_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        connection, peer = d.connect(buffer_bytes=1 << 20)
+        http = http_of(connection)
+        peer.send(d.head(POST, TYPED, "Transfer-Encoding: chunked"))
+        for _ in range(40):
+            peer.send(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+            await wait_all_tasks_blocked()
+        incoming = http._incoming  # noqa: SLF001
+        assert incoming is not None
+        assert REQUEST_BODY_BYTES_MAX < len(incoming.body) <= REQUEST_BODY_BYTES_MAX + READ_BYTES
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        answer = peer.read()
+        assert statuses(answer) == [413]
+        assert says_close(answer)
+        assert peer.over
+
+
+async def test_a_body_that_is_asked_for_late_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        _, peer = d.connect()
+        request = d.post("in time")
+        assert await d.asked(peer, request[:-4]) == b""
+        assert await d.asked(peer, request[-4:]) == b""
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        assert statuses(peer.read()) == [201]
+
+
+async def test_a_head_request_is_answered_without_a_body_also_when_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive, send
+        raise KeyError("a fault")
+
+    async with door(tmp_path, app=app) as d:
+        for request, status in (
+            (upgrade(d).replace(b"GET", b"HEAD", 1), 405),
+            (d.head("HEAD /page"), 500),
+            (d.head("HEAD /v1/conversations/conv_absent"), 404),
+        ):
+            _, peer = d.connect()
+            answer = await d.asked(peer, request)
+            assert statuses(answer) == [status]
+            assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("first", ["stop", "answer"])
+async def test_a_stopping_server_lets_the_application_answer_and_ends_behind_it(
+    tmp_path: Path, first: str
+) -> None:
+    may_answer = trio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        if first == "stop":
+            await may_answer.wait()
+        headers = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"pa", "more_body": True})
+        await may_answer.wait()
+        await send({"type": "http.response.body", "body": b"ge"})
+
+    async with door(tmp_path, app=app) as d:
+        connection, peer = d.connect()
+        answer = await d.asked(peer, d.head("GET /page"))
+        connection.stop()
+        may_answer.set()
+        answer += await d.asked(peer, d.head(INDEX))
+        assert statuses(answer) == [200]
+        assert answer.endswith(b"page")
+        assert says_close(answer) == (first == "stop")
+        assert peer.over
+
+
+async def test_an_answer_of_the_application_may_take_longer_than_a_connection_may_idle(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await trio.sleep(KEEP_ALIVE_SECONDS * 2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"page"})
+
+    async with door(tmp_path, app=app) as d:
+        _, peer = d.connect()
+        assert statuses(await d.asked(peer, d.head(INDEX))) == [404]
+        peer.send(d.head("GET /page"))
+        await trio.sleep(KEEP_ALIVE_SECONDS * 2 + 1)
+        assert statuses(peer.read()) == [200]
+        assert statuses(await d.asked(peer, d.head(INDEX))) == [404]
+    assert autojump_clock.current_time() > KEEP_ALIVE_SECONDS * 2
+
+
+async def test_a_client_that_leaves_amid_an_answer_of_the_application_leaves_no_timer(
+    tmp_path: Path,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, send
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with door(tmp_path, app=app) as d:
+        _, peer = d.connect()
+        await d.asked(peer, d.head(INDEX) + d.head("GET /page"))
+        peer.leave()
+        await wait_all_tasks_blocked()
+        assert len(d.left) == 1
+        assert d.timers() == 0
+
+
+async def test_a_stream_has_no_deadline_of_a_request(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with door(tmp_path) as d:
+        connection, peer = d.connect()
+        await d.asked(peer, d.post())
+        peer.send(d.head("GET /v1/conversations/conv_123/events?after=0", NDJSON))
+        await trio.sleep(KEEP_ALIVE_SECONDS * 3)
+        assert not connection.over
+        assert not peer.over
+    assert autojump_clock.current_time() >= KEEP_ALIVE_SECONDS * 3
