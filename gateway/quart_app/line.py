@@ -44,9 +44,10 @@ class QuartLine(Outbound):
             self.shut()
 
     def close(self, code: int, reason: str) -> None:
-        """Close with ``code`` when everything before it has been sent."""
-        self._closing = (code, reason)
-        self.finish()
+        """Close with ``code`` when everything before it has been sent; only the first counts."""
+        if not self._finished:
+            self._closing = (code, reason)
+            self.finish()
 
     def pause(self) -> None:
         """Read no more."""

@@ -7,6 +7,7 @@ of one connection are carried out in order.
 
 import logging
 from collections import deque
+from http import HTTPStatus
 
 from engine import ids
 from engine.errors import ParleyError
@@ -15,6 +16,7 @@ from gateway.callers import Caller
 from gateway.dispatch import Dispatcher
 from gateway.fanout.expiry import end_of
 from gateway.fanout.switchboard import Switchboard
+from gateway.http.problem import status_of
 from gateway.limits import AUTH_SECONDS, HEARTBEAT_SECONDS
 from gateway.realtime import protocol
 from gateway.realtime.answers import Answers
@@ -47,7 +49,7 @@ class Session:
         "_heard",
         "_line",
         "_paused",
-        "_stopping",
+        "_retry_after_s",
         "_switchboard",
         "_timer",
         "_traceparent",
@@ -79,7 +81,7 @@ class Session:
         self._under_way = False
         self._going_on = False
         self._paused = False
-        self._stopping = False
+        self._retry_after_s: float | None = None
         self._timer: Timer | None = None
         self._expiry: Timer | None = None
 
@@ -93,7 +95,7 @@ class Session:
 
     def hear(self, raw: Raw) -> None:
         """Do what one message asks, or keep it until those before it are done."""
-        if self._dialogue.phase is Phase.ENDED or self._stopping:
+        if self._dialogue.phase is Phase.ENDED or self._retry_after_s is not None:
             return
         if self._under_way or self._paused or self._heard is not None:
             if self._heard is None:
@@ -115,13 +117,12 @@ class Session:
         Args:
             retry_after_s: when the client should connect again.
         """
-        if self._stopping or self._dialogue.phase is Phase.ENDED:
+        if self._retry_after_s is not None or self._dialogue.phase is Phase.ENDED:
             return
-        self._stopping = True
-        if self._commands is not None and self._commands.unacked:
-            self._commands.when_settled(lambda: self._say_restart(retry_after_s))
-        else:
-            self._say_restart(retry_after_s)
+        self._retry_after_s = retry_after_s
+        if self._commands is not None:
+            self._commands.when_settled(self._stop_if_settled)
+        self._stop_if_settled()
 
     def end_too_slow(self) -> None:
         """Say that the client has not read for too long, with the versions it should resume at."""
@@ -180,7 +181,10 @@ class Session:
             return
         if isinstance(error, ParleyError):
             self._answers.refuse(_ref_of(self._frame), error)
-            self._end(Close.FORBIDDEN, "the credential was refused")
+            if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._end(Close.RESTART, "it cannot be said now who this is; connect again")
+            else:
+                self._end(Close.FORBIDDEN, "the credential was refused")
         elif error is not None:
             self._failed(error)
         elif caller is not None:
@@ -201,6 +205,7 @@ class Session:
         elif self._commands is not None and self._commands.full:
             self._paused = True
             self._line.pause()
+        self._stop_if_settled()
 
     def _go_on(self) -> None:
         """Do what was heard meanwhile, as far as it goes; then read on."""
@@ -282,8 +287,13 @@ class Session:
     def _end_expired(self) -> None:
         self._end(Close.FORBIDDEN, "the key has expired")
 
-    def _say_restart(self, retry_after_s: float) -> None:
-        self._end(Close.RESTART, "the server is restarting", retry_after_s=retry_after_s)
+    def _stop_if_settled(self) -> None:
+        """Say goodbye, if that is due, when everything that was heard has been answered."""
+        if self._retry_after_s is None:
+            return
+        commands = self._commands
+        if commands is None or not (commands.unacked or self._under_way or self._heard):
+            self._end(Close.RESTART, "the server is restarting", retry_after_s=self._retry_after_s)
 
     def _let_go(self) -> None:
         for timer in (self._timer, self._expiry):

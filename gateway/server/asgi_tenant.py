@@ -11,7 +11,7 @@ from engine.errors import ParleyError
 from gateway.dispatch import turned_away
 from gateway.fanout.outlet import ClosedOutletError
 from gateway.framing.chunked import LAST_CHUNK, chunk
-from gateway.http.problem import HttpError
+from gateway.http.problem import HttpError, internal
 from gateway.limits import ASGI_BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 from gateway.server import responses
 from gateway.server.asgi import (
@@ -60,7 +60,7 @@ class AsgiTenant:
             await respond(app, scope, self)
         except UnansweredError as error:
             LOG.exception("an application did not answer", exc_info=error)
-            self._refuse(ParleyError("something failed on our side; it was logged"))
+            self._refuse(internal())
         except BrokenOffError as error:
             LOG.exception("an application broke an answer off", exc_info=error)
             connection.channel.abort()

@@ -12,8 +12,8 @@ from gateway.callers import Caller
 from gateway.dispatch import Dispatcher, Head, turned_away
 from gateway.fanout.switchboard import Switchboard
 from gateway.http import trace
+from gateway.http.problem import internal
 from gateway.realtime import dialects
-from gateway.realtime.dialects import json as json_dialect
 from gateway.realtime.session import Session
 from gateway.realtime.upgrading import admitted
 from gateway.server import handshake
@@ -121,9 +121,7 @@ class Reception:
         connection = http.connection
         if connection.over:
             return
-        agreed = dialects.chosen(protocols)
-        dialect = agreed or json_dialect.DIALECT
-        subprotocol = agreed.subprotocol if agreed else None
+        dialect, subprotocol = dialects.agreed(protocols)
         connection.wire.answer(handshake.accepted(incoming, subprotocol))
         line = WebSocketLine(connection, binary=dialect.binary)
         session = Session(
@@ -142,7 +140,7 @@ def _refuse(http: HttpTenant, incoming: Incoming, error: Exception) -> None:
     """Refuse an upgrade; the connection has no next request then."""
     if not isinstance(error, ParleyError):
         LOG.error("an upgrade failed", exc_info=error)
-        error = ParleyError("something failed on our side; it was logged")
+        error = internal()
     answer = turned_away(error, instance=incoming.raw_path)
     if isinstance(error, RefusedHandshakeError):
         headers = (*answer.headers, *error.headers)

@@ -8,15 +8,10 @@ from gateway.realtime.dialects.dialect import Dialect
 DIALECTS = {one.subprotocol: one for one in (json.DIALECT, msgpack.DIALECT)}
 
 
-def chosen(offered: Iterable[str]) -> Dialect | None:
-    """Return the first dialect of those a client offers; ``None`` when it offers none of ours."""
-    return next((DIALECTS[name] for name in offered if name in DIALECTS), None)
-
-
 def agreed(offered: Iterable[str]) -> tuple[Dialect, str | None]:
     """Return the dialect to speak, and the subprotocol to name in the answer to the upgrade.
 
-    A client that offers none of ours is spoken to in JSON, and none is named.
+    The first of ours that a client offers; if it offers none, JSON, and none is named.
     """
-    found = chosen(offered)
+    found = next((DIALECTS[name] for name in offered if name in DIALECTS), None)
     return (json.DIALECT, None) if found is None else (found, found.subprotocol)

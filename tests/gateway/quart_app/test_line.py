@@ -326,6 +326,17 @@ class Closed:
         raise RuntimeError("Cannot close websocket multiple times")
 
 
+async def test_of_two_closes_the_first_counts(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (p, socket):
+        [session] = p.node.switchboard.sessions._open  # noqa: SLF001
+        assert isinstance(session, Session)
+        line = session._line  # noqa: SLF001 - no session closes twice by itself
+        line.close(Close.RESTART.code, "first")
+        line.close(Close.RATE.code, "second")
+        await wait_all_tasks_blocked()
+        assert socket.closed == (Close.RESTART.code, "first")
+
+
 async def test_a_socket_that_was_closed_before_is_no_failure(tmp_path: Path) -> None:
     async with parlour(tmp_path) as p:
         socket = Closed()

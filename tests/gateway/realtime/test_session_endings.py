@@ -13,6 +13,9 @@ from gateway.fanout import expiry
 from gateway.limits import HEARTBEAT_SECONDS, UNACKED_COMMANDS_MAX
 from gateway.realtime.protocol import RETRY_AFTER_S, Close
 from gateway.wheel import TICK_SECONDS
+from persistence.errors import StoreUnavailableError
+from persistence.protocols.store import Store
+from tests.support.faults import FaultyStores
 from tests.support.parlours import CONVERSATION, Guest, Parlour, parlour
 
 HERE = {"conversation": CONVERSATION}
@@ -271,3 +274,46 @@ async def test_behind_a_farewell_nothing_is_for_this_connection(
         guest.session.lost()
         assert len(p.node.switchboard.sessions) == 0
     assert autojump_clock.current_time() > HEARTBEAT_SECONDS
+
+
+async def test_a_stop_waits_for_a_subscribe_under_way_and_what_was_heard_behind_it(
+    tmp_path: Path,
+) -> None:
+    async with parlour(tmp_path) as p:
+        guest, desk = await p.guest(), await p.desk()
+        await desk.post(desk.staff, conversation="conv_b")
+        p.disk.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.post, desk.staff)  # what is to be seen waits for the disk
+            await p.disk.wait_held()
+            guest.says("subscribe", ref=1, **HERE)
+            guest.posts(2)
+            guest.session.stop(RETRY_S)
+            p.disk.release()
+        await wait_all_tasks_blocked()
+        assert guest.refs == [1, 2]
+        assert guest.ops[-1] == "bye"
+
+
+class Closed(FaultyStores):
+    """Stores of which that of the test environment cannot be opened."""
+
+    def store(self, workspace: str, environment: str) -> Store:
+        store = super().store(workspace, environment)
+        if environment == "test":
+            vars(store)["run"] = self._fail
+        return store
+
+    async def _fail(self, *, task_status: object) -> None:
+        del task_status
+        raise StoreUnavailableError("no disk right now")
+
+
+async def test_a_store_that_does_not_answer_refuses_no_credential(tmp_path: Path) -> None:
+    async with parlour(tmp_path, stores=Closed) as p:
+        guest = p.comes()
+        guest.says("auth", ref=1, token=await p.key_of("test"))
+        await wait_all_tasks_blocked()
+        assert guest.told[0]["problem"]["code"] == "storage_unavailable"
+        assert guest.bye["code"] == Close.RESTART.code
+        assert guest.bye["reconnect"] is True
