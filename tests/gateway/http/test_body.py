@@ -249,3 +249,39 @@ def test_a_body_says_what_it_is(headers: dict[str, str], media_type: str | None)
     with pytest.raises(ParleyError) as error:
         body.check_content_type(headers)
     assert (code_of(error.value), status_of(error.value)) == ("unsupported_media_type", 415)
+
+
+class Sent:
+    """A body that a client sends, and how often it was read."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.reads = 0
+
+    async def read(self) -> bytes:
+        self.reads += 1
+        return self.raw
+
+
+async def test_a_body_is_read_once_and_decoded() -> None:
+    sent = Sent(b'{"name":"Ann"}')
+    found = await body.received({"content-type": JSON}, sent.read, Order)
+    assert (found.name, sent.reads) == ("Ann", 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "size", "code", "reads"),
+    [
+        ({"content-type": "text/plain"}, 1, "unsupported_media_type", 0),
+        ({"content-length": str(REQUEST_BODY_BYTES_MAX + 1)}, 1, "too_large", 0),
+        ({}, REQUEST_BODY_BYTES_MAX + 1, "too_large", 1),
+        ({}, REQUEST_BODY_BYTES_MAX, "malformed_json", 1),
+    ],
+)
+async def test_a_body_is_refused_as_early_as_can_be(
+    headers: dict[str, str], size: int, code: str, reads: int
+) -> None:
+    sent = Sent(b"x" * size)
+    with pytest.raises(ParleyError) as refusal:
+        await body.received({"content-type": JSON} | headers, sent.read, Order)
+    assert (code_of(refusal.value), sent.reads) == (code, reads)
