@@ -154,7 +154,9 @@ BROKEN = Route(
 )
 
 
-async def test_a_fault_in_a_handler_is_told_and_the_connection_goes_on(server: Server) -> None:
+async def test_a_fault_in_a_handler_is_told_and_the_connection_goes_on(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     api = Api(name="broken", summary="Fails.", routes=(BROKEN,))
     server.node.dispatcher.table = RouteTable((*APIS, api))
     async with (
@@ -168,6 +170,11 @@ async def test_a_fault_in_a_handler_is_told_and_the_connection_goes_on(server: S
         assert refused["request_id"].startswith("req_")
         assert "division" not in str(refused) + str(told)
         assert await told_nothing(talk)
+    logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.__dict__["request_id"] for record in logged] == [
+        told["request_id"],
+        refused["request_id"],
+    ]
 
 
 async def test_json_in_a_binary_message_is_read_like_text(server: Server) -> None:

@@ -43,6 +43,12 @@ def test_a_dialect_has_one_form_of_each_kind(dialect: Dialect) -> None:
     assert websocket_form(dialect, framed=True) != websocket_form(dialect, framed=False)
 
 
+@DIALECTS
+def test_messages_that_are_not_framed_are_never_joined(dialect: Dialect) -> None:
+    assert not websocket_form(dialect, framed=False).joinable
+    assert websocket_form(dialect, framed=True).joinable
+
+
 @pytest.mark.parametrize("form", [forms.SSE_CHUNKED, forms.NDJSON_CHUNKED])
 async def test_bytes_are_made_once_for_an_audience(form: Form) -> None:
     async with opened() as desk:
