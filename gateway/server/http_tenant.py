@@ -190,9 +190,10 @@ class HttpTenant:
             self._hand_over(self, incoming, answer)
 
     def answer(self, response: Response, *, close: bool = False) -> None:
-        """Send a whole response to the present request, without its body to a HEAD."""
-        if self.connection.over:
-            return
+        """Send a whole response to the present request, without its body to a HEAD.
+
+        Whoever has left gets nothing: the wire takes none of it.
+        """
         incoming = self._incoming
         closes = close or self.closes()
         bodiless = incoming is not None and incoming.method == "HEAD"
@@ -278,8 +279,7 @@ class HttpTenant:
         self.connection.wire.finish()
 
     def _refuse_request(self, refusal: RefusedRequestError) -> None:
-        """Answer what is no request, and end."""
-        self._close_after = True
+        """Answer what is no request, or no body of one: none of these goes on (``closes``)."""
         if self._body is not None:
             self._body.give(refusal)
         elif self._incoming is None:

@@ -1,4 +1,4 @@
-"""HTTP as the tenant of a connection: bodies nobody asks for, and to whom it lends."""
+"""HTTP as the tenant of a connection: what it bounds, to whom it lends, and how it lets go."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,21 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.errand import Reply
 from gateway.callers import Caller
-from gateway.limits import KEEP_ALIVE_SECONDS, REQUEST_BODY_BYTES_MAX
+from gateway.limits import (
+    HEAD_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    OUTBOUND_WRITE_SECONDS,
+    REQUEST_BODY_BYTES_MAX,
+)
 from gateway.server.plain_channel import READ_BYTES
 from tests.gateway.server.doors import Door, door, http_of
 from tests.gateway.server.sockets import upgrade
 from tests.gateway.server.test_connection import INDEX, says_close, statuses
+from tests.gateway.server.test_connection_endings import large_answer
 from tests.gateway.server.test_stream_line import NDJSON
 
 POST = "POST /v1/conversations/conv_123/messages"
 TYPED = "Content-Type: application/json"
-HUGE = 16 * REQUEST_BODY_BYTES_MAX
 
 
 def hold_callers(d: Door, monkeypatch: pytest.MonkeyPatch) -> Reply[bool]:
@@ -163,3 +168,104 @@ async def test_a_stream_has_no_deadline_of_a_request(
         assert not connection.over
         assert not peer.over
     assert autojump_clock.current_time() >= KEEP_ALIVE_SECONDS * 3
+
+
+async def test_a_stream_begins_before_the_body_of_its_request_is_there_and_stays(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with door(tmp_path) as d:
+        connection, peer = d.connect()
+        await d.asked(peer, d.post())
+        line = "GET /v1/conversations/conv_123/events?after=0"
+        assert statuses(await d.asked(peer, d.head(line, NDJSON, "Content-Length: 5"))) == [200]
+        await trio.sleep(HEAD_SECONDS * 2)
+        assert not connection.over
+    assert autojump_clock.current_time() >= HEAD_SECONDS * 2
+
+
+async def test_a_request_may_be_under_way_for_longer_than_its_head_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        _, peer = d.connect()
+        peer.send(d.post())
+        await trio.sleep(HEAD_SECONDS * 2)
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        assert statuses(peer.read()) == [201]
+    assert autojump_clock.current_time() >= HEAD_SECONDS * 2
+
+
+async def test_who_says_no_more_while_a_command_is_under_way_is_answered_and_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        _, peer = d.connect()
+        peer.send(d.post())
+        await wait_all_tasks_blocked()
+        peer.say_no_more()
+        await wait_all_tasks_blocked()
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        answer = peer.read()
+        assert statuses(answer) == [201]
+        assert says_close(answer)
+        assert peer.over
+
+
+async def test_a_stopping_server_still_hears_out_whom_it_has_refused(tmp_path: Path) -> None:
+    async with door(tmp_path) as d:
+        connection, peer = d.connect()
+        head = d.head(POST, "Content-Length: 900000", authorized=False)
+        assert statuses(await d.asked(peer, head)) == [401]
+        connection.stop()
+        assert await d.asked(peer, b"x" * 10_000) == b""
+        assert not connection.over
+        peer.say_no_more()
+        await wait_all_tasks_blocked()
+        assert d.left == [connection]
+
+
+async def test_who_was_not_read_is_read_again_when_the_connection_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        connection, peer = d.connect()
+        await d.asked(peer, d.post("last", "Connection: close"))
+        await d.asked(peer, d.post("dropped"))
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        assert statuses(peer.read()) == [201]
+        peer.say_no_more()
+        await wait_all_tasks_blocked()
+        assert d.left == [connection]
+
+
+async def test_who_reads_slowly_gets_everything_however_long_it_takes(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with door(tmp_path) as d:
+        _, peer = await large_answer(d)
+        found = b""
+        while autojump_clock.current_time() < KEEP_ALIVE_SECONDS * 1.5:
+            await trio.sleep(OUTBOUND_WRITE_SECONDS / 2)
+            found += peer.read()
+        peer.say_no_more()
+        found += await peer.read_until(lambda _: peer.over)
+        head, _, body = found.partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}\r\n".encode() in head + b"\r\n"
+
+
+async def test_a_connection_that_has_ended_sets_no_timer_and_keeps_none(tmp_path: Path) -> None:
+    async with door(tmp_path) as d:
+        connection, peer = await large_answer(d)
+        assert d.timers() > 0
+        peer.leave()
+        await wait_all_tasks_blocked()
+        assert d.left == [connection]
+        connection.close_within(1)
+        connection.end()
+        assert d.timers() == 0
