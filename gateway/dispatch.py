@@ -13,20 +13,19 @@ import msgspec
 
 from engine.engine import Engine
 from engine.errors import NotFoundError, ParleyError
-from gateway.api.answering import as_accepted, finished, refused, turned_away
+from gateway.api.answering import as_accepted, finished, refused
 from gateway.api.contract import Handler, PublicHandler, Request, Response, Route, Streaming
 from gateway.callers import Caller, Callers
 from gateway.fanout.switchboard import Switchboard
 from gateway.http import accept, body, idempotency, problem, query, trace
 from gateway.http.authenticate import credential_of
-from gateway.http.body import ReadBody, too_large
+from gateway.http.body import ReadBody
 from gateway.http.media_types import JSON
 from gateway.http.problem import HttpError
 from gateway.metrics.exposition import Exposition
 from gateway.metrics.requests import UNMATCHED
 from gateway.routing import RouteTable
 
-__all__ = ["Dispatcher", "Head", "too_large", "turned_away"]
 LOG = logging.getLogger("parley.request")
 _Found = tuple[Route, dict[str, str]]
 

@@ -13,7 +13,6 @@ LOG = logging.getLogger("parley.server")
 APP_ENDS_SECONDS = 5.0
 """How long an application may go on when its answer is complete, or nobody is there to take it."""
 
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 

@@ -8,7 +8,7 @@ import logging
 import trio
 
 from engine.errors import ParleyError
-from gateway.dispatch import turned_away
+from gateway.api.answering import turned_away
 from gateway.fanout.outlet import ClosedOutletError
 from gateway.framing.chunked import LAST_CHUNK, chunk
 from gateway.http.problem import HttpError, internal

@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 
 from engine.errand import Reply
+from gateway.api.answering import turned_away
 from gateway.api.contract import Response, Streaming
-from gateway.dispatch import too_large, turned_away
+from gateway.http.body import too_large
 from gateway.http.problem import HttpError
 from gateway.limits import (
     CLOSING_SECONDS,

@@ -7,9 +7,10 @@ from functools import partial
 import trio
 
 from engine.errors import ParleyError
+from gateway.api.answering import turned_away
 from gateway.api.contract import Response, Streaming
 from gateway.callers import Caller
-from gateway.dispatch import Dispatcher, Head, turned_away
+from gateway.dispatch import Dispatcher, Head
 from gateway.fanout.switchboard import Switchboard
 from gateway.http import trace
 from gateway.http.problem import internal

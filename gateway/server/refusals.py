@@ -2,7 +2,7 @@
 
 import errno
 
-from gateway.dispatch import turned_away
+from gateway.api.answering import turned_away
 from gateway.http.problem import HttpError
 from gateway.server import responses
 from gateway.server.admission import Refusal

@@ -297,6 +297,16 @@ async def test_a_call_has_no_more_scopes_than_its_key(server: Server) -> None:
         assert problem["code"] == "missing_scope"
 
 
+async def test_a_key_that_may_not_read_follows_nothing(server: Server) -> None:
+    async with talking(server.realtime_url, server.tenant.live) as staff:
+        await staff.post("conv_123", "not for everybody")
+    key = await server.ephemeral("acct_1", scopes=("conversation:write",))
+    async with talking(server.realtime_url, key) as talk:
+        problem = await talk.refused("subscribe", conversation="conv_123")
+        assert problem["code"] == "missing_scope"
+        assert problem["required_scopes"] == ["conversation:read"]
+
+
 MORE, WINDOW = 2_000, 100
 """Subscriptions tried beyond the bound, and how many of them at once."""
 

@@ -21,8 +21,11 @@ from tests.support.realtime import (
     talking_httpx,
 )
 from tests.support.servers import Server
+from tests.support.talk import get
 
 pytestmark = pytest.mark.usefixtures("speech")
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_a_header_is_enough_to_be_let_in(server: Server, speech: Speech) -> None:
@@ -73,6 +76,16 @@ async def test_another_library_is_let_in_as_well(server: Server) -> None:
     async with talking_httpx(server.realtime_url, server.tenant.test) as talk:
         await talk.say("ping")
         await talk.hear("pong")
+
+
+async def test_what_a_socket_writes_carries_the_trace_of_its_upgrade(server: Server) -> None:
+    key = server.tenant.live
+    async with dialing(server.realtime_url, {**bearer(key), "traceparent": TRACE}) as talk:
+        await talk.hear("ready")
+        await talk.post("conv_123", "traced")
+    async with server.client(key) as client:
+        events = (await get(client, "/v1/conversations/conv_123/events"))["data"]
+    assert {event["traceparent"] for event in events} == {TRACE}
 
 
 @pytest.mark.requirement("B54")
