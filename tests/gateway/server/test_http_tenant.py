@@ -10,15 +10,19 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from engine.errand import Reply
 from gateway.callers import Caller
 from gateway.limits import (
+    CLOSING_SECONDS,
     HEAD_SECONDS,
     KEEP_ALIVE_SECONDS,
     OUTBOUND_WRITE_SECONDS,
     REQUEST_BODY_BYTES_MAX,
 )
 from gateway.server.plain_channel import READ_BYTES
+from gateway.server.poller import READ
+from gateway.wheel import TICK_SECONDS
 from tests.gateway.server.doors import Door, door, http_of
-from tests.gateway.server.sockets import upgrade
-from tests.gateway.server.test_connection import INDEX, says_close, statuses
+from tests.gateway.server.pipes import SMALL_BUFFER_BYTES
+from tests.gateway.server.sockets import Socket, frame, upgrade
+from tests.gateway.server.test_connection import INDEX, says_close, statuses, written
 from tests.gateway.server.test_connection_endings import large_answer
 from tests.gateway.server.test_stream_line import NDJSON
 
@@ -239,6 +243,7 @@ async def test_who_was_not_read_is_read_again_when_the_connection_ends(
         known.give(answer=True)
         await wait_all_tasks_blocked()
         assert statuses(peer.read()) == [201]
+        assert connection.channel._mask & READ  # type: ignore[attr-defined]  # noqa: SLF001
         peer.say_no_more()
         await wait_all_tasks_blocked()
         assert d.left == [connection]
@@ -261,11 +266,65 @@ async def test_who_reads_slowly_gets_everything_however_long_it_takes(
 
 async def test_a_connection_that_has_ended_sets_no_timer_and_keeps_none(tmp_path: Path) -> None:
     async with door(tmp_path) as d:
-        connection, peer = await large_answer(d)
+        connection, _ = await large_answer(d)
         assert d.timers() > 0
-        peer.leave()
-        await wait_all_tasks_blocked()
+        connection.channel.abort()
         assert d.left == [connection]
         connection.close_within(1)
         connection.end()
         assert d.timers() == 0
+
+
+async def test_an_application_that_answers_before_the_body_has_come_ends_the_connection(
+    tmp_path: Path,
+) -> None:
+    may_end = trio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"pa", "more_body": True})
+        await may_end.wait()
+        await send({"type": "http.response.body", "body": b"ge"})
+
+    async with door(tmp_path, app=app) as d:
+        _, peer = d.connect()
+        assert says_close(await d.asked(peer, d.head("POST /page", "Content-Length: 4")))
+        await d.asked(peer, b"body")
+        may_end.set()
+        await wait_all_tasks_blocked()
+        assert statuses(peer.read() + await d.asked(peer, d.head(INDEX))) == []
+        assert peer.over
+
+
+async def test_a_stream_that_nobody_reads_is_let_go_soon_when_the_server_stops(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with door(tmp_path) as d:
+        await written(d, 60, "x" * 10_000)
+        connection, peer = d.connect(buffer_bytes=SMALL_BUFFER_BYTES)
+        peer.send(d.head("GET /v1/conversations/conv_123/events?after=0", NDJSON))
+        await wait_all_tasks_blocked()
+        assert connection.wire.blocked
+        await d.node.switchboard.drain()
+        began = trio.current_time()
+        await trio.sleep(CLOSING_SECONDS + 2 * TICK_SECONDS)
+        assert d.left == [connection]
+    assert autojump_clock.current_time() - began < OUTBOUND_WRITE_SECONDS
+
+
+async def test_frames_that_come_while_a_credential_is_looked_at_are_heard_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door(tmp_path) as d:
+        known = hold_callers(d, monkeypatch)
+        connection, peer = d.connect()
+        assert await d.asked(peer, upgrade(d)) == b""
+        assert await d.asked(peer, frame("ping", ref="early")) == b""
+        known.give(answer=True)
+        await wait_all_tasks_blocked()
+        head, _, rest = peer.read().partition(b"\r\n\r\n")
+        assert statuses(head) == [101]
+        socket = Socket(connection, peer, head, _rest=rest)
+        socket.listen()
+        assert socket.told[-1] == {"op": "pong", "ref": "early"}
