@@ -117,6 +117,7 @@ async def test_lines_that_just_fit_leave_nothing(clock: Clock) -> None:
     assert len(written) == STEP_LINES
 
 
+@pytest.mark.usefixtures("clock")
 async def test_what_is_marked_twice_is_written_twice() -> None:
     written: list[str] = []
     outflow, line = Outflow(), Line(written, "x")
@@ -126,6 +127,7 @@ async def test_what_is_marked_twice_is_written_twice() -> None:
     assert written == ["x", "x"]
 
 
+@pytest.mark.usefixtures("clock")
 async def test_what_is_marked_while_others_are_written_goes_out_in_the_same_flush() -> None:
     written: list[str] = []
     outflow = Outflow()
@@ -136,6 +138,7 @@ async def test_what_is_marked_while_others_are_written_goes_out_in_the_same_flus
     assert written == ["a0", "b0", "x", "late"]
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_flush_from_inside_changes_nothing_and_says_that_some_is_left() -> None:
     written: list[str] = []
     inner: list[bool] = []
@@ -146,6 +149,7 @@ async def test_a_flush_from_inside_changes_nothing_and_says_that_some_is_left() 
     assert (written, inner) == (["x", "y"], [True])
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_failure_does_not_stop_what_follows_for_ever() -> None:
     written: list[str] = []
     outflow = Outflow()
@@ -161,6 +165,7 @@ async def test_a_failure_does_not_stop_what_follows_for_ever() -> None:
     assert written == ["a0", "x"]
 
 
+@pytest.mark.usefixtures("clock")
 async def test_what_nobody_flushes_goes_out_by_itself() -> None:
     written: list[str] = []
     outflow = Outflow()
