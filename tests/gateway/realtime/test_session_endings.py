@@ -304,7 +304,9 @@ class Closed(FaultyStores):
             vars(store)["run"] = self._fail
         return store
 
-    async def _fail(self, *, task_status: object) -> None:
+    async def _fail(  # noqa: ASYNC128 - it never starts
+        self, *, task_status: trio.TaskStatus[None]
+    ) -> None:
         del task_status
         raise StoreUnavailableError("no disk right now")
 
