@@ -189,7 +189,7 @@ class Session:
             self._failed(error)
         elif caller is not None:
             self._begin(caller, ref=_ref_of(self._frame))
-            self._go_on()
+            self.go_on()
 
     def _carried_out(self, result: None, error: Exception | None) -> None:
         del result
@@ -201,13 +201,13 @@ class Session:
         if not self._under_way:
             self._frame = _NO_FRAME  # nothing is kept for a connection that is idle
         if self._heard is not None or self._paused:
-            self._go_on()
+            self.go_on()
         elif self._commands is not None and self._commands.full:
             self._paused = True
             self._line.pause()
         self._stop_if_settled()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Do what was heard meanwhile, as far as it goes; then read on."""
         if self._going_on:
             return  # called from inside of the loop below, which goes on by itself
@@ -255,7 +255,7 @@ class Session:
             self._dialect,
             line=self._line,
             answers=self._answers,
-            room_again=self._go_on,
+            speaker=self,
             traceparent=self._traceparent,
         )
         expires = principal.expires_s
