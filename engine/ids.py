@@ -12,6 +12,7 @@ from typing import Final
 
 import uuid_utils
 
+from engine import crypto
 from engine.errors import ForbiddenCharacterError, NotFoundError
 from engine.limits import EXTERNAL_ID_CHARACTERS_MAX
 
@@ -21,6 +22,9 @@ EVENT = "evt"
 USER = "usr"
 KEY = "key"
 WORKSPACE = "ws"
+
+VEIL_BYTES = 16
+"""Of a hash in a view: two words never share one, and nobody guesses words without the key."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: five bits a character, 26 of them for 128 bits."""
@@ -80,6 +84,19 @@ def check_external_id(text: str) -> str:
         detail = "an id has printable characters only"
         raise ForbiddenCharacterError(detail)
     return text
+
+
+class Veil:
+    """Turns words of people into hashes that can be compared, and into nothing else: for views."""
+
+    def __init__(self, key: bytes) -> None:
+        """Keep the environment's 32-byte ``key``: the same word gives another hash elsewhere."""
+        self._mac = crypto.keyed_mac(key, VEIL_BYTES)
+        self.over: Callable[[str, str], str] = lru_cache(maxsize=16_384)(self._over)
+        """Return the hash of a text of some kind (``tag``, ``agent``), 32 hexadecimal digits."""
+
+    def _over(self, kind: str, text: str) -> str:
+        return self._mac(f"{kind}\0{text}".encode()).hex()
 
 
 Resolve = Callable[[str, str], tuple[str, str | None]]

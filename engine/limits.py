@@ -95,3 +95,25 @@ SEALED_RECEIPT_SECONDS = 24 * 3600
 
 TOKEN_CHARACTERS_MAX = 4_096
 """A presented credential; anything longer is no key of ours."""
+
+CONSUMER_BATCH_EVENTS = 256
+"""Events a consumer folds and writes at once; further ones wait for its next turn."""
+
+CONSUMER_WAITING_EVENTS = 1_024
+"""Live events that may wait for a consumer; beyond it the consumer reads them from the log."""
+
+CONSUMER_FOLD_SECONDS = 0.002
+"""How long a consumer folds before it lets others run."""
+
+CONSUMER_LINGER_SECONDS = 0.05
+"""How long a consumer lets events gather, unless somebody waits for them: a write costs about as
+much for one event as for twenty."""
+
+CONSUMER_RETRY_SECONDS = 1.0
+"""How long a consumer waits when its store, or the log, does not answer."""
+
+VIEW_WAIT_SECONDS = 0.2
+"""How long a question waits for a view to come as far as the log was when it was asked."""
+
+ACCOUNT_CUSTOMERS_LISTED_MAX = 10_000
+"""Customers of one account, those claimed last, by whom its keys find conversations in a list."""

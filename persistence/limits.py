@@ -44,6 +44,29 @@ DOCUMENT_KEY_CHARACTERS_MAX = 200
 SUBJECT_CHARACTERS_MAX = 200
 """The name of one data subject."""
 
+VIEW_KEY_CHARACTERS_MAX = 200
+"""The key of one row of a view: an id."""
+
+VIEW_TEXT_CHARACTERS_MAX = 1_000
+"""One text in a view: an id, a hash, a word of the house."""
+
+VIEW_BYTES_MAX = 64 * 1024
+"""One sealed value in a view."""
+
+VIEW_CHANGES_MAX = 8_192
+"""Changes of one write to a view: about 50 ms of its thread."""
+
+VIEW_ROWS_MAX = 1_024
+"""Rows of one read of a view."""
+
+VIEW_GROUPS_MAX = 1_024
+"""Groups of one count."""
+
+VIEW_VALUES_MAX = 16_384
+"""Values that one condition may list."""
+
+VIEW_COLUMNS_MAX = 64
+
 ENVIRONMENT_NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 """The name of a workspace or of an environment: it is a folder on disk as it stands."""
 

@@ -9,6 +9,7 @@ from persistence.memory.event_log import Gate, MemoryEventLog
 from persistence.memory.feed import MemoryFeed
 from persistence.memory.records_kept import KeptRecords
 from persistence.memory.subject_keys import MemorySubjectKeys
+from persistence.memory.views import KeptViews, MemoryViews
 
 
 class _KeptEnvironment:
@@ -18,12 +19,13 @@ class _KeptEnvironment:
         self.records = KeptRecords()
         self.keys: dict[str, bytes] = {}
         self.documents: Kept = {}
+        self.views: KeptViews = {}
         self.was_run = False
         self.is_running = False
 
 
 class MemoryStore:
-    """One environment's log, feed, keys and documents."""
+    """One environment's log, feed, keys, documents and views."""
 
     def __init__(self, stores: "MemoryStores", kept: _KeptEnvironment, gate: Gate | None) -> None:
         """Work on ``kept``; only :meth:`MemoryStores.store` calls this."""
@@ -33,6 +35,7 @@ class MemoryStore:
         self.log = MemoryEventLog(kept.records, self.feed, gate)
         self.subject_keys = MemorySubjectKeys(kept.keys, self.feed.check_open)
         self.documents = MemoryDocuments(kept.documents, self.feed.check_open)
+        self.views = MemoryViews(kept.views, self.feed.check_open)
 
     async def run(  # noqa: ASYNC128 - the log calls it
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -8,10 +8,11 @@ from persistence.protocols.documents import Documents
 from persistence.protocols.event_log import EventLog
 from persistence.protocols.feed import Feed
 from persistence.protocols.subject_keys import SubjectKeys
+from persistence.protocols.views import Views
 
 
 class Store(Protocol):
-    """One environment's log, feed, keys and documents."""
+    """One environment's log, feed, keys, documents and views."""
 
     @property
     def log(self) -> EventLog:
@@ -28,6 +29,10 @@ class Store(Protocol):
     @property
     def documents(self) -> Documents:
         """The small documents."""
+
+    @property
+    def views(self) -> Views:
+        """What is built from the log and can be built again."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the files, then commit what is submitted until cancelled; close on the way out.

@@ -31,6 +31,12 @@ class Layout(NamedTuple):
     application_id: int
     settings: tuple[Setting, ...]
     """PRAGMAs of the connection that writes; each is set alone and read back."""
+    scripts: tuple[str, ...] = ()
+    """The migrations themselves, where no folder has them."""
+
+    def migrations(self) -> tuple[str, ...]:
+        """Return the scripts that make the tables, in their order."""
+        return self.scripts or migrations(self.name)
 
 
 _DURABLE: Final[tuple[Setting, ...]] = (
@@ -48,9 +54,22 @@ _READING: Final[tuple[Setting, ...]] = (
 
 _GROWING: Final[tuple[Setting, ...]] = (*_DURABLE, ("wal_autocheckpoint", CHECKPOINT_PAGES))
 
+VIEW_SETTINGS: Final[tuple[Setting, ...]] = (
+    ("busy_timeout", BUSY_MS),
+    ("journal_mode", "wal"),
+    ("synchronous", 1),
+    ("trusted_schema", 0),
+    ("wal_autocheckpoint", CHECKPOINT_PAGES),
+)
+"""A view can be built again, so that its commits need no fsync: ``NORMAL`` has one a checkpoint.
+In a write-ahead log that loses whole transactions at the end, never a part of one and never the
+file (SQLite, PRAGMA synchronous); ``OFF`` could break the file at a power cut."""
+
 LOG: Final = Layout("log", int.from_bytes(b"PrLg"), _GROWING)
 KEYS: Final = Layout("keys", int.from_bytes(b"PrKy"), _FORGETFUL)
 DOCUMENTS: Final = Layout("documents", int.from_bytes(b"PrDc"), _FORGETFUL)
+VIEW: Final = Layout("view", int.from_bytes(b"PrVw"), VIEW_SETTINGS)
+"""Its tables follow from its declaration."""
 
 
 @contextmanager
@@ -131,7 +150,7 @@ def _check_owner(connection: apsw.Connection, path: Path, layout: Layout) -> Non
         message = f"{path} is not a {layout.name} file of Parley; nothing was changed in it"
         raise StoreDamagedError(message)
     version = connection.pragma("user_version")
-    known = len(migrations(layout.name))
+    known = len(layout.migrations())
     if version > known:
         message = (
             f"{path} was written by a newer version of Parley (data version {version}, this one "
@@ -151,7 +170,7 @@ def _set(connection: apsw.Connection, settings: tuple[Setting, ...]) -> None:
 
 def _migrate(connection: apsw.Connection, layout: Layout) -> None:
     done = connection.pragma("user_version")
-    for number, script in enumerate(migrations(layout.name)[done:], start=done + 1):
+    for number, script in enumerate(layout.migrations()[done:], start=done + 1):
         with transaction(connection):
             connection.execute(script)
             connection.pragma("application_id", layout.application_id)

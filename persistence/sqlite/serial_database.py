@@ -46,6 +46,10 @@ class SerialDatabase:
             self._work, work, limiter=self._turn, abandon_on_cancel=False
         )
 
+    def here(self, work: Callable[[apsw.Connection], Answer]) -> Answer:
+        """Run ``work`` in the caller's own thread, before anybody else has the database."""
+        return self._work(work)
+
     def _work(self, work: Callable[[apsw.Connection], Answer]) -> Answer:
         if not self._is_open:
             raise self._closed()
@@ -59,6 +63,13 @@ class SerialDatabase:
             connection, self._connection = self._connection, None
             connection.close(force=True)
             raise
+
+    def close_now(self) -> None:
+        """Close in the caller's thread what nobody uses yet."""
+        self._is_open = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _closed(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self._path} is closed")

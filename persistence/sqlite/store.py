@@ -20,14 +20,16 @@ from persistence.sqlite.readers import Readers
 from persistence.sqlite.serial_database import SerialDatabase
 from persistence.sqlite.subject_keys import SqliteSubjectKeys
 from persistence.sqlite.submits import SubmitQueue
+from persistence.sqlite.views import SqliteViews
 from persistence.sqlite.writer import Writer
 
 LOG_FILE = "log.db"
 KEYS_FILE = "keys.db"
+VIEWS_FOLDER = "views"
 
 
 class SqliteStore:
-    """One environment: ``log.db``, ``keys.db`` and ``documents.db`` in a folder of its own."""
+    """One environment: a folder with ``log.db``, ``keys.db``, ``documents.db`` and ``views/``."""
 
     def __init__(self, stores: "SqliteStores", folder: Path, on_commit: OnCommit) -> None:
         """Use ``folder``; only :meth:`SqliteStores.store` calls this."""
@@ -44,6 +46,7 @@ class SqliteStore:
         self.log = SqliteEventLog(self._commits, queue, heads, self._readers)
         self.subject_keys = SqliteSubjectKeys(self._keys)
         self.documents = SqliteDocuments(self._kept)
+        self.views = SqliteViews(folder / VIEWS_FOLDER)
 
     @property
     def records_waiting(self) -> int:
@@ -83,6 +86,7 @@ class SqliteStore:
         self._readers.open()
         self._keys.open()
         self._kept.open()
+        self.views.begin()
 
     async def _close(self) -> None:
         async with AsyncExitStack() as closing:  # each is closed, even if another one fails
@@ -91,6 +95,7 @@ class SqliteStore:
             closing.push_async_callback(self._readers.close)
             closing.push_async_callback(self._kept.close)
             closing.push_async_callback(self._keys.close)
+            closing.push_async_callback(self.views.close)
 
 
 class SqliteStores:

@@ -30,6 +30,7 @@ class FaultyStore:
         self.feed: Any = FaultyPart(store.feed, failing)
         self.documents: Any = FaultyPart(store.documents, failing)
         self.subject_keys = store.subject_keys
+        self.views: Any = FaultyPart(store.views, failing)
         self.run = store.run
 
 
