@@ -11,8 +11,9 @@ from engine.auth import workspace as workspace_rules
 from engine.auth.events import EVENTS as AUTH_EVENTS
 from engine.auth.service import EphemeralKeys, KeyMaker
 from engine.bus.bus import Bus
+from engine.bus.consumer import Consumer
 from engine.clock.clock import EnvironmentClock
-from engine.conversation import contact, marks
+from engine.conversation import accounts, contact, listing, marks
 from engine.conversation import transitions as conversation_rules
 from engine.conversation.events import EVENTS as CONVERSATION_EVENTS
 from engine.conversation.service import (
@@ -20,13 +21,14 @@ from engine.conversation.service import (
     Changing,
     Conversations,
     Editing,
+    Listing,
     Marks,
     Messages,
 )
 from engine.events.events import EVENTS as EVENTS_EVENTS
 from engine.events.service import Positions
-from engine.feature import Feature, catalogue, kinds_in
-from engine.ids import ExternalIds
+from engine.feature import Feature, catalogue, kinds_in, views_in
+from engine.ids import ExternalIds, Veil
 from engine.log.keyring import Keyring
 from engine.log.log import Log
 from persistence.protocols.store import Store
@@ -43,10 +45,12 @@ FEATURES = (
         "conversation",
         CONVERSATION_EVENTS,
         kinds=(conversation_rules.KIND, contact.KIND, marks.KIND),
+        views=(listing.RULES, accounts.RULES),
     ),
 )
 CATALOGUE = catalogue(FEATURES)
 KINDS = {name: kinds_in(name, FEATURES) for name in ("workspace", "live", "test")}
+VIEWS = {name: views_in(name, FEATURES) for name in KINDS}
 
 
 def wall_ms() -> int:
@@ -74,9 +78,22 @@ class Environment:
         self.bus = Bus(store.feed, self.log)
         self.registry = Registry(KINDS[name], self.log, now_ms=self.clock.now_ms)
         self.external_ids = ExternalIds(self._purpose("external ids"))
+        self.veil = Veil(self._purpose("views"))
+        self.consumers = {
+            rules.declaration.name: Consumer(
+                rules,
+                log=self.log,
+                bus=self.bus,
+                views=store.views,
+                veil=self.veil,
+                now_ms=self.clock.now_ms,
+            )
+            for rules in VIEWS[name]
+        }
         self.positions = Positions(self.log, self.clock.now_ms)
         asking = Asking(self.registry, self.external_ids)
         self.conversations = Conversations(asking, self.log)
+        self.listing = Listing(asking, self.log, self.consumers, self.veil)
         self.messages = Messages(self.log)
         self.changing = Changing(asking, self.log, store.documents, now_ms=self.clock.now_ms)
         self.editing = Editing(asking, self.messages)
@@ -100,6 +117,8 @@ class Environment:
         self.clock.advance_to(await self.log.last_time_ms())
         await nursery.start(self.registry.run)
         await nursery.start(self.marks.run)
+        for consumer in self.consumers.values():
+            await nursery.start(consumer.run)
 
     def _purpose(self, purpose: str) -> bytes:
         return crypto.derive(self._key, purpose)

@@ -8,6 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from engine.actor.kind import Kind
+    from engine.bus.rules import ViewRules
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -35,13 +36,14 @@ class Payload(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A name (one word in URL, folders and docs), the events it publishes, and its actors."""
+    """A name (one word in URL, folders and docs), and its events, actors and views."""
 
     name: str
     events: tuple[type[Payload], ...]
     kinds: "tuple[Kind, ...]" = ()
+    views: "tuple[ViewRules, ...]" = ()
     environments: tuple[str, ...] = ("live", "test")
-    """Where its actors live; ``workspace`` is the log of the tenant itself."""
+    """Where its actors and views are; ``workspace`` is the log of the tenant itself."""
 
 
 Catalogue = dict[str, type[Payload]]
@@ -80,3 +82,12 @@ def decode(kind: type[Payload], data: bytes) -> Any:
 
 
 _ENCODER = msgspec.json.Encoder()
+
+
+def views_in(environment: str, features: Iterable[Feature]) -> "tuple[ViewRules, ...]":
+    """Return the rules of the views that are kept in an environment."""
+    return tuple(
+        rules
+        for feature in features
+        for rules in (feature.views if environment in feature.environments else ())
+    )

@@ -129,10 +129,15 @@ class Consumer:
         """
         await in_task()
         with trio.move_on_after(within):
-            while self.position < position and not self.failed and self._older is None:
+            while not self._is_there(position):
                 self._hurried.set()
                 await self._moved.wait()
         return self.position
+
+    def _is_there(self, position: int) -> bool:
+        """Say whether there is nothing to wait for any more."""
+        is_still = self.failed or self._older is not None
+        return is_still or (self._view is not None and self._view.position >= position)
 
     async def read(self, query: Query) -> list[Row]:
         """Return the rows that answer a query.

@@ -45,6 +45,15 @@ class EnvironmentFigures:
     deepest_bytes: int = 0
 
 
+@dataclass(slots=True)
+class ConsumerFigures:
+    """The consumers of one name, in all open environments of one kind."""
+
+    lag: int = 0
+    lag_seconds: float = 0.0
+    stopped: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The sources, and what is added up once for all metrics."""
@@ -52,11 +61,14 @@ class Reading:
     sources: Sources
     environments: dict[str, EnvironmentFigures]
     """By kind: ``live``, ``test``, ``workspace``."""
+    consumers: dict[tuple[str, str], ConsumerFigures]
+    """By kind of environment and name."""
 
 
 def read(sources: Sources) -> Reading:
     """Add up the open environments: one look at every live actor, 0.1 µs each."""
     found: dict[str, EnvironmentFigures] = {}
+    consumers: dict[tuple[str, str], ConsumerFigures] = {}
     for environment in sources.engine.opened():
         figures = found.setdefault(environment.name, EnvironmentFigures())
         registry = environment.registry.statistics()
@@ -68,4 +80,9 @@ def read(sources: Sources) -> Reading:
         figures.bytes += registry.waiting.bytes
         figures.deepest_commands = max(figures.deepest_commands, registry.deepest.commands)
         figures.deepest_bytes = max(figures.deepest_bytes, registry.deepest.bytes)
-    return Reading(sources, found)
+        for consumer in environment.consumers.values():
+            behind = consumers.setdefault((environment.name, consumer.name), ConsumerFigures())
+            behind.lag += consumer.lag
+            behind.lag_seconds = max(behind.lag_seconds, consumer.lag_seconds)
+            behind.stopped += consumer.failed
+    return Reading(sources, found, consumers)

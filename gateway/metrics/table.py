@@ -11,7 +11,7 @@ from typing import Literal
 from gateway.fanout.switchboard import Sessions
 from gateway.metrics.buckets import COMMIT_RECORDS, COMMIT_SECONDS, LAG_SECONDS, REQUEST_SECONDS
 from gateway.metrics.distribution import Distribution
-from gateway.metrics.reading import EnvironmentFigures, Reading
+from gateway.metrics.reading import ConsumerFigures, EnvironmentFigures, Reading
 
 Kind = Literal["counter", "gauge", "histogram"]
 Values = Iterable[tuple[tuple[str, ...], float]]
@@ -60,6 +60,14 @@ def _by_environment(
     def read(reading: Reading) -> Iterator[tuple[tuple[str, ...], float]]:
         for name, figures in sorted(reading.environments.items()):
             yield (name,), figure(figures)
+
+    return read
+
+
+def _by_consumer(figure: Callable[[ConsumerFigures], float]) -> Callable[[Reading], Values]:
+    def read(reading: Reading) -> Iterator[tuple[tuple[str, ...], float]]:
+        for labels, figures in sorted(reading.consumers.items()):
+            yield labels, figure(figures)
 
     return read
 
@@ -246,6 +254,33 @@ _LOG: tuple[Metric, ...] = (
     ),
 )
 
+_CONSUMERS: tuple[Metric, ...] = (
+    ReadMetric(
+        name="parley_consumer_lag_positions",
+        kind="gauge",
+        unit="records",
+        help="Committed records that a consumer has not folded into its view, added up.",
+        labels=("environment", "consumer"),
+        read=_by_consumer(lambda figures: figures.lag),
+    ),
+    ReadMetric(
+        name="parley_consumer_lag_seconds",
+        kind="gauge",
+        unit="seconds",
+        help="How old the oldest record is that a consumer has not folded, where it is oldest.",
+        labels=("environment", "consumer"),
+        read=_by_consumer(lambda figures: figures.lag_seconds),
+    ),
+    ReadMetric(
+        name="parley_consumer_stopped",
+        kind="gauge",
+        unit="consumers",
+        help="Consumers that a failure has stopped; each is logged with its reason.",
+        labels=("environment", "consumer"),
+        read=_by_consumer(lambda figures: figures.stopped),
+    ),
+)
+
 _PROCESS: tuple[Metric, ...] = (
     ReadMetric(
         name="parley_build_info",
@@ -293,4 +328,4 @@ _PROCESS: tuple[Metric, ...] = (
     ),
 )
 
-METRICS = _HTTP + _ENGINE + _LOG + _PROCESS
+METRICS = _HTTP + _ENGINE + _LOG + _CONSUMERS + _PROCESS

@@ -9,6 +9,7 @@ from engine.conversation.service.changing import (
     NewConversation,
 )
 from engine.conversation.service.editing import Edit, Edited, Editing
+from engine.conversation.service.listing import Listed, Listing, Wanted
 from engine.conversation.service.marking import Marks
 from engine.conversation.service.messages import Messages
 from engine.conversation.service.posting import Conversations, NewMessage, Posted
@@ -24,10 +25,13 @@ __all__ = [
     "Edited",
     "Editing",
     "Expectation",
+    "Listed",
+    "Listing",
     "Marks",
     "Messages",
     "NewConversation",
     "NewMessage",
     "Posted",
+    "Wanted",
     "stream_of",
 ]

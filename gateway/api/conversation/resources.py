@@ -165,6 +165,28 @@ class Conversation(msgspec.Struct, frozen=True):
     updated_at: str
 
 
+class ConversationPage(msgspec.Struct, frozen=True):
+    """Conversations, in the order that was asked for."""
+
+    data: list[Conversation]
+    next: str | None
+
+
+class ConversationCount(msgspec.Struct, frozen=True):
+    """How many conversations share one value."""
+
+    value: str | Author | None
+    """A status, or who is responsible; ``null`` = nobody."""
+    count: int
+
+
+class ConversationCounts(msgspec.Struct, frozen=True):
+    """How many conversations there are of each kind, the most first."""
+
+    by: Literal["status", "assignee"]
+    data: list[ConversationCount]
+
+
 class EventDocument(msgspec.Struct, frozen=True):
     """An event: the same bytes at every door."""
 

@@ -17,6 +17,7 @@ from persistence.memory.store import MemoryStores
 BOUNDED_LABELS = {
     *("route", "method", "status", "code"),
     *("environment", "outcome", "subprotocol", "media_type", "version"),
+    "consumer",
 }
 BY_NAME = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 
