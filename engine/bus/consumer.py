@@ -120,6 +120,11 @@ class Consumer:
             await self._revived.wait()
             self.failed = False
 
+    async def opened(self) -> None:
+        """Wait until the view is open, or its consumer has stopped."""
+        while self._view is None and not self.failed:
+            await self._moved.wait()
+
     async def reached(self, position: int, *, within: float) -> int:
         """Wait until the view has come to ``position``, for ``within`` seconds at most.
 

@@ -17,6 +17,8 @@ app = App(
 )
 keys = App(name="keys", help="Make tenants and keys, and list them.")
 app.command(keys)
+views = App(name="views", help="Show the tables that are built from the log; build them anew.")
+app.command(views)
 
 AllSettings = Annotated[Settings, Parameter(name="*", group="Settings")]
 Json = Annotated[bool, Parameter(help="Print JSON, for programs.", negative="")]
@@ -164,6 +166,49 @@ def workspace_(
     from gateway.cli.keys import create_workspace
 
     return create_workspace(settings, name=name, json=json)
+
+
+OfWorkspace = Annotated[str | None, Parameter(help="Those of one workspace, by its id.")]
+OfEnvironment = Annotated[
+    Literal["test", "live"] | None, Parameter(help="Those of one environment.")
+]
+
+
+@views.command(name="list")
+def list_views_(
+    *,
+    workspace: OfWorkspace = None,
+    environment: OfEnvironment = None,
+    json: Json = False,
+    settings: AllSettings = DEFAULTS,
+) -> int:
+    """List views: their schema, how far they have come, and how much they have to fold."""
+    from gateway.cli.views import list_views
+
+    arguments: dict[str, object] = {"workspace": workspace, "environment": environment}
+    return list_views(settings, arguments, json=json)
+
+
+@views.command(name="rebuild")
+def rebuild_(
+    name: Annotated[str | None, Parameter(help="Which view; left out, all of them.")] = None,
+    /,
+    *,
+    workspace: OfWorkspace = None,
+    environment: OfEnvironment = None,
+    quiet: Annotated[bool, Parameter(help="Say nothing but errors.", negative="")] = False,
+    json: Json = False,
+    settings: AllSettings = DEFAULTS,
+) -> int:
+    """Build views anew from the log; those that are there answer until then."""
+    from gateway.cli.views import rebuild
+
+    arguments: dict[str, object] = {
+        "name": name,
+        "workspace": workspace,
+        "environment": environment,
+    }
+    return rebuild(settings, arguments, quiet=quiet, json=json)
 
 
 @app.command(config=LENIENT_SOURCES)

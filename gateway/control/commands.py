@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import InvalidError, NotFoundError
-from gateway.control import keys, seeding, status
+from gateway.control import keys, seeding, status, views
 from gateway.control.context import Context, OnProgress
 from gateway.control.messages import Request
 
@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, Command] = {
     "keys.create": Command(keys.CreateKey, keys.create_key),
     "workspaces.create": Command(keys.CreateWorkspace, keys.create_workspace),
     "seed": Command(seeding.Seed, seeding.seed),
+    "views.list": Command(views.ListViews, views.list_views),
+    "views.rebuild": Command(views.RebuildViews, views.rebuild_views),
     "status": Command(status.Nothing, status.status),
     "sandbox": Command(status.Nothing, status.sandbox),
 }
