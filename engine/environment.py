@@ -6,6 +6,7 @@ import trio
 
 from engine import crypto
 from engine.actor.registry import Registry
+from engine.actor.snapshots import Snapshots
 from engine.auth import transitions as credential
 from engine.auth import workspace as workspace_rules
 from engine.auth.events import EVENTS as AUTH_EVENTS
@@ -67,16 +68,21 @@ class Environment:
         self.name = name
         self._key = crypto.derive(workspace_key, "environment", name)
         self.clock = EnvironmentClock(wall_ms)
+        keyring = Keyring(store.subject_keys, wrapping_key=self._purpose("subject keys"))
+        full_name = f"{workspace}/{name}"
         self.log = Log(
             store.log,
             store.feed,
-            keyring=Keyring(store.subject_keys, wrapping_key=self._purpose("subject keys")),
-            environment=f"{workspace}/{name}",
+            keyring=keyring,
+            environment=full_name,
             catalogue=CATALOGUE,
             cursor_key=self._purpose("cursors"),
         )
         self.bus = Bus(store.feed, self.log)
-        self.registry = Registry(KINDS[name], self.log, now_ms=self.clock.now_ms)
+        snapshots = Snapshots(store.snapshots, keyring=keyring, environment=full_name)
+        self.registry = Registry(
+            KINDS[name], self.log, snapshots=snapshots, now_ms=self.clock.now_ms
+        )
         self.external_ids = ExternalIds(self._purpose("external ids"))
         self.veil = Veil(self._purpose("views"))
         self.consumers = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from persistence.records import EVENT_ID_BYTES, Draft, StreamWrite
+from persistence.records import EVENT_ID_BYTES, Draft, Snapshot, StreamWrite
 
 BODY_BYTES_MAX = 128 * 1024
 """One stored record. A message's data is at most 64 KiB; the rest is envelope and other kinds."""
@@ -40,6 +40,12 @@ DOCUMENT_BYTES_MAX = 256 * 1024
 """One document."""
 
 DOCUMENT_KEY_CHARACTERS_MAX = 200
+
+SNAPSHOT_BYTES_MAX = 1024 * 1024
+"""One snapshot. The largest state with all the keys it remembers is about 500 KiB."""
+
+SNAPSHOTS_PER_PUT_MAX = 64
+"""Snapshots of one put: each holds its bytes in memory until it is written."""
 
 SUBJECT_CHARACTERS_MAX = 200
 """The name of one data subject."""
@@ -143,6 +149,16 @@ def check_document(key: str, document: bytes) -> None:
         raise ValueError(message)
     if len(document) > DOCUMENT_BYTES_MAX:
         message = f"a document is at most {DOCUMENT_BYTES_MAX} bytes"
+        raise ValueError(message)
+
+
+def check_snapshots(snapshots: Sequence[Snapshot]) -> None:
+    """Raise ``ValueError`` for too many of them, one too long, or one of no version."""
+    if len(snapshots) > SNAPSHOTS_PER_PUT_MAX:
+        message = f"at most {SNAPSHOTS_PER_PUT_MAX} snapshots are put at once"
+        raise ValueError(message)
+    if any(one.version < 1 or len(one.body) > SNAPSHOT_BYTES_MAX for one in snapshots):
+        message = f"a snapshot has version 1 or above and at most {SNAPSHOT_BYTES_MAX} bytes"
         raise ValueError(message)
 
 

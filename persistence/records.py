@@ -74,6 +74,15 @@ class StoredRecord(msgspec.Struct, frozen=True):
     """Whether one of those withdraws it."""
 
 
+class Snapshot(msgspec.Struct, frozen=True):
+    """What an actor knew behind one version of its stream."""
+
+    stream: Stream
+    version: int
+    body: bytes
+    """At most ``limits.SNAPSHOT_BYTES_MAX``; opaque to every backend."""
+
+
 def new_epoch() -> str:
     """Draw the epoch of a log that is being made or restored."""
     return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(EPOCH_CHARACTERS))

@@ -13,6 +13,7 @@ from engine.actor.kind import Kind
 from engine.actor.mailbox import Mailbox
 from engine.actor.memory import KeyMemory, Remembered
 from engine.actor.outcome import Accepted, Answer, Envelope, Origin, Outcome, Query, Replayed
+from engine.actor.snapshot_codec import Capture, Known
 from engine.errors import ActorStoppedError, IdempotencyInProgressError, ParleyError
 from engine.feature import Payload, encode
 from engine.limits import TURN_COMMANDS_MAX
@@ -33,11 +34,12 @@ class Phase(Enum):
 class _Batch:
     """One submit on its way to the disk, with the answers that wait for it."""
 
-    __slots__ = ("answers", "version")
+    __slots__ = ("answers", "then", "version")
 
     def __init__(self, version: int, answers: "_Settled") -> None:
         self.version = version
         self.answers = answers
+        self.then: Callable[[bool], None] | None = None
 
 
 class Actor:
@@ -48,12 +50,14 @@ class Actor:
         "_drafts",
         "_in_flight",
         "_keys",
-        "_kind",
+        "_last_event_id",
         "_log",
         "_now_ms",
         "_on_drained",
         "_settled",
         "_state",
+        "kept",
+        "kind",
         "mailbox",
         "phase",
         "queued",
@@ -68,11 +72,14 @@ class Actor:
         self.phase = Phase.STARTING
         self.queued = False
         self.wanted_keys: tuple[str, ...] = ()
-        self._kind = kind
+        self.kind = kind
+        self.kept = 0
+        """The version of its newest snapshot, also of one that is still to be written."""
         self._log = log
         self._now_ms = now_ms
         self._state = kind.initial(stream.name)
         self._keys = KeyMemory()
+        self._last_event_id = b""
         self._confirmed = 0
         self._in_flight: deque[_Batch] = deque()
         self._on_drained: Callable[[], None] | None = None
@@ -85,6 +92,46 @@ class Actor:
         if self._in_flight or self.mailbox:
             return False
         return self.phase in {Phase.READY, Phase.ENDED}
+
+    @property
+    def version(self) -> int:
+        """The version its state is at, on disk or on the way there."""
+        return int(self._state.version)
+
+    def lags(self, events: int) -> bool:
+        """Say whether so many events have come since its newest snapshot, and it leaves any."""
+        return self._state.version - self.kept >= events and self.kind.form is not None
+
+    def restore(self, known: Known) -> None:
+        """Go on from a snapshot whose event the log has."""
+        self._state, self._keys = known.state, known.keys
+        self._last_event_id = known.event_id
+        self._confirmed = self.kept = known.version
+
+    def capture(self) -> Capture | None:
+        """Return what it knows now, as bytes; ``None`` if it has ended, or leaves no snapshots.
+
+        Never inside a turn. It is true of the disk only ``when_committed``.
+        """
+        form, state = self.kind.form, self._state
+        if form is None or self.phase is Phase.ENDED:
+            return None
+        return Capture(
+            stream=self.stream,
+            version=state.version,
+            event_id=self._last_event_id,
+            schema=form.schema,
+            subject=form.owner(state),
+            state=form.dump(state),
+            keys=self._keys.dump(),
+        )
+
+    def when_committed(self, call: Callable[[bool], None]) -> None:
+        """Call with ``True`` once all that is known now is on disk; ``False`` if it will not be."""
+        if self._in_flight:
+            self._in_flight[-1].then = call
+        else:
+            call(True)  # noqa: FBT003 - committed
 
     def replay(self, event: Event) -> None:
         """Apply an event read from the log."""
@@ -140,7 +187,7 @@ class Actor:
         now_ms = self._now_ms()
         if self._answered_before(envelope, now_ms):
             return True
-        payloads = self._kind.decide(self._state, envelope.command)
+        payloads = self.kind.decide(self._state, envelope.command)
         if missing := self._closed_keys(payloads):
             self.wanted_keys = missing
             self.mailbox.put_back(envelope)
@@ -175,7 +222,7 @@ class Actor:
         return True
 
     def _closed_keys(self, payloads: tuple[Payload, ...]) -> tuple[str, ...]:
-        subject, state, opened = self._kind.subject, self._state, self._log.keyring.opened
+        subject, state, opened = self.kind.subject, self._state, self._log.keyring.opened
         names = [name for one in payloads if opened(name := subject(state, one)) is None]
         return tuple(names)
 
@@ -189,10 +236,10 @@ class Actor:
             type=payload.type_name,
             schema=payload.schema,
             time_ms=now_ms,
-            visibility=STAFF_ONLY if self._kind.staff_only(payload) else PUBLIC,
+            visibility=STAFF_ONLY if self.kind.staff_only(payload) else PUBLIC,
             previous_public=state.last_public_version,
             actor=origin.actor,
-            subject=self._kind.subject(state, payload),
+            subject=self.kind.subject(state, payload),
             data=encode(payload),
             payload=payload,
             command_key=origin.command_key if keyed else None,
@@ -211,7 +258,8 @@ class Actor:
             self._keys.remember(origin.command_key, seen)
 
     def _apply(self, event: Event) -> None:
-        self._kind.advance(self._state, event)
+        self.kind.advance(self._state, event)
+        self._last_event_id = event.uuid
         if event.command_key is not None:
             seen = Remembered(event.version, event.fingerprint, event.time_ms)
             self._keys.remember(event.command_key, seen)
@@ -242,6 +290,8 @@ class Actor:
         else:
             _refuse(batch.answers, error)
             self.end(error)
+        if batch.then is not None:
+            batch.then(error is None)
         if self._on_drained is not None and not self._in_flight:
             self._on_drained()
 

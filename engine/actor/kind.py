@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from engine.feature import Payload
 from engine.log.event import PUBLIC, Event
 
@@ -23,6 +25,26 @@ class StreamState:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """How the state of a kind becomes the bytes of a snapshot, and back."""
+
+    schema: int
+    """One more with every change of the state's fields, or of what ``apply`` makes of an event that
+    is in somebody's log already: snapshots of another schema are passed over."""
+    owner: Callable[[Any], str]
+    """The stream's own data subject, whose key seals the snapshot."""
+    dump: Callable[[Any], bytes]
+    load: Callable[[bytes], Any]
+    """Raises ``msgspec.MsgspecError`` for bytes of another shape."""
+
+
+def form_of(state: type[StreamState], *, schema: int, owner: Callable[[Any], str]) -> Form:
+    """Return the form of a state whose fields are all typed: MessagePack, field by field."""
+    decoder = msgspec.msgpack.Decoder(state)
+    return Form(schema, owner, msgspec.msgpack.Encoder().encode, decoder.decode)
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """The rules of one kind of stream.
 
@@ -38,6 +60,8 @@ class Kind:
     """Whose key seals the payload."""
     staff_only: Callable[[Payload], bool]
     """Whether a customer must never learn of the event."""
+    form: Form | None = None
+    """``None`` for streams that stay short: they are replayed and leave no snapshot."""
 
     def advance(self, state: StreamState, event: Event) -> None:
         """Bring ``state`` behind ``event``: what every kind knows of it, and this one."""

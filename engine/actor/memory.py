@@ -6,12 +6,16 @@ from engine.errors import IdempotencyMismatchError
 from engine.limits import COMMAND_KEY_SECONDS, COMMAND_KEYS_REMEMBERED
 
 
-class Remembered(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, array_like=True, frozen=True):
     """The event a key has caused."""
 
     version: int
     fingerprint: bytes | None
     time_ms: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(dict[bytes, Remembered])
 
 
 class KeyMemory:
@@ -30,6 +34,21 @@ class KeyMemory:
         self._keys[key] = remembered
         if len(self._keys) > COMMAND_KEYS_REMEMBERED:
             del self._keys[next(iter(self._keys))]
+
+    def dump(self) -> bytes:
+        """Return everything that is remembered, oldest first, as bytes."""
+        return _ENCODER.encode(self._keys)
+
+    @classmethod
+    def load(cls, dumped: bytes) -> "KeyMemory":
+        """Return the memory that was dumped.
+
+        Raises:
+            msgspec.MsgspecError: these bytes are no such memory.
+        """
+        memory = cls()
+        memory._keys = _DECODER.decode(dumped)
+        return memory
 
     def version_of(self, key: bytes, fingerprint: bytes | None, *, now_ms: int) -> int | None:
         """Return the version of the event ``key`` has caused; ``None`` if it is a new key.

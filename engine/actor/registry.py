@@ -16,6 +16,8 @@ from engine.actor.actor import Actor, Phase
 from engine.actor.kind import Kind
 from engine.actor.mailbox import MailboxStatistics
 from engine.actor.outcome import Envelope, Origin, Outcome
+from engine.actor.rehydration import rehydrate
+from engine.actor.snapshots import Snapshots
 from engine.actor.supervisor import Supervisor
 from engine.errand import Reply
 from engine.errors import ActorStoppedError, OutcomeUnknownError, ParleyError
@@ -23,7 +25,8 @@ from engine.limits import (
     ASK_SECONDS,
     LIVE_ACTORS_MAX,
     REHYDRATIONS_AT_ONCE_MAX,
-    REPLAY_PAGE_RECORDS,
+    SNAPSHOT_EVENTS,
+    SNAPSHOT_EVENTS_WORTHWHILE,
 )
 from engine.log.log import Log
 from persistence.records import Stream
@@ -51,12 +54,14 @@ class Registry:
         kinds: Mapping[str, Kind],
         log: Log,
         *,
+        snapshots: Snapshots,
         now_ms: Callable[[], int],
         live_actors_max: int = LIVE_ACTORS_MAX,
     ) -> None:
         """Serve streams of these ``kinds``; hold at most ``live_actors_max`` idle ones."""
         self._kinds = kinds
         self._log = log
+        self._snapshots = snapshots
         self._now_ms = now_ms
         self._live_actors_max = live_actors_max
         self._supervisor = Supervisor()
@@ -70,6 +75,7 @@ class Registry:
         """Call turns until cancelled; then every asker is told that its actor stopped."""
         try:
             async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self._snapshots.run)
                 task_status.started()
                 while True:
                     await self._wake.wait()
@@ -161,8 +167,11 @@ class Registry:
     def _let_idle_ones_go(self) -> None:
         """Forget the longest unused actors; their streams hold everything they knew."""
         for stream in list(self._oldest(len(self._actors) - self._live_actors_max)):
-            if self._actors[stream].idle:
+            actor = self._actors[stream]
+            if actor.idle:
                 del self._actors[stream]
+                if actor.lags(SNAPSHOT_EVENTS_WORTHWHILE):
+                    self._snapshots.due(actor)
 
     def _oldest(self, count: int) -> list[Stream]:
         return [stream for stream, _ in zip(self._actors, range(max(0, count)), strict=False)]
@@ -177,6 +186,8 @@ class Registry:
         actor.queued = False
         if actor.phase is not Phase.READY or not self._supervisor.turn(actor):
             return
+        if actor.lags(SNAPSHOT_EVENTS):
+            self._snapshots.due(actor)
         if actor.wanted_keys and self._nursery:
             actor.phase = Phase.WAITING
             self._nursery.start_soon(self._open_keys, actor)
@@ -186,23 +197,13 @@ class Registry:
     async def _rehydrate(self, actor: Actor) -> None:
         try:
             async with self._rehydrations:
-                await self._replay(actor)
+                await rehydrate(actor, self._log, self._snapshots)
         except ParleyError as error:
             actor.end(error)
         except Exception as error:  # noqa: BLE001 - told to the supervisor, which ends the actor
             self._supervisor.failed(actor, error)
         else:
             self._begin(actor)
-
-    async def _replay(self, actor: Actor) -> None:
-        version = 0
-        while True:
-            page = await self._log.read(actor.stream, after=version, limit=REPLAY_PAGE_RECORDS)
-            for event in page:
-                actor.replay(event)
-                version = event.version
-            if len(page) < REPLAY_PAGE_RECORDS:
-                return
 
     async def _open_keys(self, actor: Actor) -> None:
         wanted, actor.wanted_keys = actor.wanted_keys, ()

@@ -106,7 +106,7 @@ def remember(state: ConversationState, payload: OfMessage, event: Event) -> None
         annotated=annotated,
     )
     if len(state.revisions) > REVISIONS_REMEMBERED:
-        _, gone = state.revisions.popitem(last=False)
+        gone = state.revisions.pop(next(iter(state.revisions)))
         state.revisions_known_since = gone.version
 
 

@@ -5,7 +5,7 @@ A mark is the newest word of its reader and never goes back. Pure.
 
 from dataclasses import dataclass, field, replace
 
-from engine.actor.kind import Kind, StreamState
+from engine.actor.kind import Kind, StreamState, form_of
 from engine.conversation.commands import AdvanceMark
 from engine.conversation.events import Author, MarksAdvanced
 from engine.conversation.state import seat
@@ -81,4 +81,5 @@ KIND = Kind(
     apply=apply,
     subject=subject,
     staff_only=staff_only,
+    form=form_of(MarksState, schema=1, owner=lambda state: state.name),
 )

@@ -1,6 +1,5 @@
 """What the actor of one conversation knows. Small: nothing in it grows with the messages."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,8 +58,8 @@ class ConversationState(StreamState):
     """By ``seat``; also those who left last, so that whoever comes back has not joined anew."""
     touched: dict[str, int] = field(default_factory=dict)
     """Topic (``conflicts``) → version of the newest event that touched it."""
-    revisions: OrderedDict[bytes, Revision] = field(default_factory=OrderedDict)
-    """UUID of a message → its revision, for the messages that were changed last."""
+    revisions: dict[bytes, Revision] = field(default_factory=dict)
+    """UUID of a message → its revision, for the messages that were changed last, in that order."""
     revisions_known_since: int = 0
     """A change above this version is in ``revisions``; at or below, it may have been let go."""
 

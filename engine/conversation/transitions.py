@@ -6,7 +6,7 @@ event has already happened. Neither awaits, reads a clock, draws a random number
 
 from typing import Any, assert_never
 
-from engine.actor.kind import Kind
+from engine.actor.kind import Kind, form_of
 from engine.conversation import changing, editing, posting
 from engine.conversation.commands import (
     AddParticipant,
@@ -104,6 +104,11 @@ def subject(state: ConversationState, payload: Payload) -> str:
         return payload.contact_id
     if isinstance(payload, ConversationCreated):
         return payload.requester_contact_id or state.name
+    return owner(state)
+
+
+def owner(state: ConversationState) -> str:
+    """Return the data subject of the conversation itself: its requester, if it has one."""
     return state.requester_contact_id or state.name
 
 
@@ -186,4 +191,5 @@ KIND = Kind(
     apply=apply,
     subject=subject,
     staff_only=staff_only,
+    form=form_of(ConversationState, schema=1, owner=owner),
 )

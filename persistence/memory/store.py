@@ -8,8 +8,10 @@ from persistence.memory.documents import Kept, MemoryDocuments
 from persistence.memory.event_log import Gate, MemoryEventLog
 from persistence.memory.feed import MemoryFeed
 from persistence.memory.records_kept import KeptRecords
+from persistence.memory.snapshots import MemorySnapshots
 from persistence.memory.subject_keys import MemorySubjectKeys
 from persistence.memory.views import KeptViews, MemoryViews
+from persistence.records import Snapshot, Stream
 
 
 class _KeptEnvironment:
@@ -20,12 +22,13 @@ class _KeptEnvironment:
         self.keys: dict[str, bytes] = {}
         self.documents: Kept = {}
         self.views: KeptViews = {}
+        self.snapshots: dict[Stream, Snapshot] = {}
         self.was_run = False
         self.is_running = False
 
 
 class MemoryStore:
-    """One environment's log, feed, keys, documents and views."""
+    """One environment's log, feed, keys, documents, snapshots and views."""
 
     def __init__(self, stores: "MemoryStores", kept: _KeptEnvironment, gate: Gate | None) -> None:
         """Work on ``kept``; only :meth:`MemoryStores.store` calls this."""
@@ -36,6 +39,7 @@ class MemoryStore:
         self.subject_keys = MemorySubjectKeys(kept.keys, self.feed.check_open)
         self.documents = MemoryDocuments(kept.documents, self.feed.check_open)
         self.views = MemoryViews(kept.views, self.feed.check_open)
+        self.snapshots = MemorySnapshots(kept.snapshots, self.feed.check_open)
 
     async def run(  # noqa: ASYNC128 - the log calls it
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

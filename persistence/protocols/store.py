@@ -7,12 +7,13 @@ import trio
 from persistence.protocols.documents import Documents
 from persistence.protocols.event_log import EventLog
 from persistence.protocols.feed import Feed
+from persistence.protocols.snapshots import Snapshots
 from persistence.protocols.subject_keys import SubjectKeys
 from persistence.protocols.views import Views
 
 
 class Store(Protocol):
-    """One environment's log, feed, keys, documents and views."""
+    """One environment's log, feed, keys, documents, snapshots and views."""
 
     @property
     def log(self) -> EventLog:
@@ -33,6 +34,10 @@ class Store(Protocol):
     @property
     def views(self) -> Views:
         """What is built from the log and can be built again."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """What spares an actor most of its stream when it comes back."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the files, then commit what is submitted until cancelled; close on the way out.

@@ -46,6 +46,15 @@ _DURABLE: Final[tuple[Setting, ...]] = (
     ("trusted_schema", 0),
 )
 _FORGETFUL: Final[tuple[Setting, ...]] = (*_DURABLE, ("secure_delete", 1), ("temp_store", 2))
+_THROWAWAY: Final[tuple[Setting, ...]] = (
+    ("busy_timeout", BUSY_MS),
+    ("journal_mode", "wal"),
+    ("synchronous", 0),
+    ("trusted_schema", 0),
+    ("secure_delete", 1),
+    ("temp_store", 2),
+)
+"""Nothing is waited for: what a power cut tears is thrown away (``snapshots.py``)."""
 _READING: Final[tuple[Setting, ...]] = (
     ("busy_timeout", BUSY_MS),
     ("query_only", 1),
@@ -70,6 +79,7 @@ KEYS: Final = Layout("keys", int.from_bytes(b"PrKy"), _FORGETFUL)
 DOCUMENTS: Final = Layout("documents", int.from_bytes(b"PrDc"), _FORGETFUL)
 VIEW: Final = Layout("view", int.from_bytes(b"PrVw"), VIEW_SETTINGS)
 """Its tables follow from its declaration."""
+SNAPSHOTS: Final = Layout("snapshots", int.from_bytes(b"PrSn"), _THROWAWAY)
 
 
 @contextmanager

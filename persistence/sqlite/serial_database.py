@@ -29,7 +29,7 @@ class SerialDatabase:
 
     def open(self) -> None:
         """Open the file, and empty a write-ahead log that a crash has left."""
-        self._connection = open_writer(self._path, self._layout)
+        self._connection = self._connected()
         self._is_open = True
         with translated(f"{self._path} cannot be opened"):
             empty_log(self._connection)
@@ -54,14 +54,15 @@ class SerialDatabase:
         if not self._is_open:
             raise self._closed()
         if self._connection is None:
-            self._connection = open_writer(self._path, self._layout)
+            self._connection = self._connected()
         try:
             with translated(f"{self._path} does not answer"):
                 return work(self._connection)
-        except BaseException:
+        except BaseException as error:
             # A connection whose commit has failed is in an unknown state.
             connection, self._connection = self._connection, None
             connection.close(force=True)
+            self._failed(error)
             raise
 
     def close_now(self) -> None:
@@ -70,6 +71,12 @@ class SerialDatabase:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _connected(self) -> apsw.Connection:
+        return open_writer(self._path, self._layout)
+
+    def _failed(self, error: BaseException) -> None:
+        """Hear of a call that failed, once its connection is closed."""
 
     def _closed(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self._path} is closed")

@@ -9,7 +9,7 @@ import trio
 
 from persistence.errors import StoreDamagedError, StoreUnavailableError
 from persistence.limits import ENVIRONMENT_NAME, check_environment
-from persistence.sqlite.database import DOCUMENTS, KEYS, translated
+from persistence.sqlite.database import DOCUMENTS, KEYS, SNAPSHOTS, translated
 from persistence.sqlite.documents import SqliteDocuments
 from persistence.sqlite.event_log import SqliteEventLog, read_head
 from persistence.sqlite.feed import SqliteFeed
@@ -18,6 +18,7 @@ from persistence.sqlite.group_commit import GroupCommit, OnCommit, unobserved
 from persistence.sqlite.heads import Heads
 from persistence.sqlite.readers import Readers
 from persistence.sqlite.serial_database import SerialDatabase
+from persistence.sqlite.snapshots import SqliteSnapshots, ThrowawayDatabase
 from persistence.sqlite.subject_keys import SqliteSubjectKeys
 from persistence.sqlite.submits import SubmitQueue
 from persistence.sqlite.views import SqliteViews
@@ -29,7 +30,7 @@ VIEWS_FOLDER = "views"
 
 
 class SqliteStore:
-    """One environment: a folder with ``log.db``, ``keys.db``, ``documents.db`` and ``views/``."""
+    """One environment: a folder with ``{log,keys,documents,snapshots}.db`` and ``views/``."""
 
     def __init__(self, stores: "SqliteStores", folder: Path, on_commit: OnCommit) -> None:
         """Use ``folder``; only :meth:`SqliteStores.store` calls this."""
@@ -39,6 +40,7 @@ class SqliteStore:
         self._readers = Readers(folder / LOG_FILE)
         self._keys = SerialDatabase(folder / KEYS_FILE, KEYS)
         self._kept = SerialDatabase(folder / "documents.db", DOCUMENTS)
+        self._thrown_away = ThrowawayDatabase(folder / "snapshots.db", SNAPSHOTS)
         heads = Heads(lambda stream: read_head(self._readers, stream))
         queue = SubmitQueue()
         self.feed = SqliteFeed(self._readers)
@@ -47,6 +49,7 @@ class SqliteStore:
         self.subject_keys = SqliteSubjectKeys(self._keys)
         self.documents = SqliteDocuments(self._kept)
         self.views = SqliteViews(folder / VIEWS_FOLDER)
+        self.snapshots = SqliteSnapshots(self._thrown_away)
 
     @property
     def records_waiting(self) -> int:
@@ -87,12 +90,14 @@ class SqliteStore:
         self._keys.open()
         self._kept.open()
         self.views.begin()
+        self._thrown_away.open()
 
     async def _close(self) -> None:
         async with AsyncExitStack() as closing:  # each is closed, even if another one fails
             # The last connection: it finds nobody reading, so the whole log can go into the file.
             closing.push_async_callback(trio.to_thread.run_sync, self._writer.close)
             closing.push_async_callback(self._readers.close)
+            closing.push_async_callback(self._thrown_away.close)
             closing.push_async_callback(self._kept.close)
             closing.push_async_callback(self._keys.close)
             closing.push_async_callback(self.views.close)

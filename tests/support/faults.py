@@ -23,12 +23,13 @@ class FaultyPart:
 
 
 class FaultyStore:
-    """A store whose log, feed and documents may fail."""
+    """A store whose log, feed, documents and snapshots may fail."""
 
     def __init__(self, store: Store, failing: set[str]) -> None:
         self.log: Any = FaultyPart(store.log, failing)
         self.feed: Any = FaultyPart(store.feed, failing)
         self.documents: Any = FaultyPart(store.documents, failing)
+        self.snapshots: Any = FaultyPart(store.snapshots, failing)
         self.subject_keys = store.subject_keys
         self.views: Any = FaultyPart(store.views, failing)
         self.run = store.run

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import trio
 
-from engine.actor.kind import Kind, StreamState
+from engine.actor.kind import Kind, StreamState, form_of
 from engine.actor.outcome import Accepted, Envelope, Origin, Outcome
 from engine.actor.registry import Registry
+from engine.actor.snapshots import Snapshots
 from engine.bus.bus import Bus
 from engine.errors import ConflictError, ParleyError
 from engine.feature import Payload
@@ -74,7 +75,15 @@ def nothing_hidden(_: Payload) -> bool:
     return False
 
 
-TALLY = Kind("tally", TallyState, decide, apply, subject, nothing_hidden)
+TALLY = Kind(
+    "tally",
+    TallyState,
+    decide,
+    apply,
+    subject,
+    nothing_hidden,
+    form_of(TallyState, schema=1, owner=lambda state: state.name),
+)
 CATALOGUE: dict[str, type[Payload]] = {Counted.type_name: Counted}
 
 
@@ -110,9 +119,17 @@ class Asked:
 
 
 class NotingLog(Log):
-    """A log that notes how many events each submit had."""
+    """A log that notes how many events each submit had, and how much was read."""
 
     submits: list[int]
+    events_read = 0
+    pages_read = 0
+
+    async def read(self, stream: Stream, **bounds: Any) -> list[Event]:
+        page = await super().read(stream, **bounds)
+        self.events_read += len(page)
+        self.pages_read += 1
+        return page
 
     def submit(self, writes: Sequence[EventWrite], on_done: OnDone) -> None:
         self.submits.append(sum(len(write.events) for write in writes))
@@ -137,8 +154,13 @@ class Tallies:
         )
         self.log.submits = []
         self.bus = Bus(store.feed, self.log)
+        self.snapshots = Snapshots(store.snapshots, keyring=self.keyring, environment="acme/live")
         self.registry = Registry(
-            {"tally": TALLY}, self.log, now_ms=self._now, live_actors_max=live_actors_max
+            {"tally": TALLY},
+            self.log,
+            snapshots=self.snapshots,
+            now_ms=self._now,
+            live_actors_max=live_actors_max,
         )
 
     def tell(

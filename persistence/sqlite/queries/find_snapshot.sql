@@ -1,0 +1,1 @@
+SELECT version, body FROM snapshots WHERE kind = ? AND name = ?
