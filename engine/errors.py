@@ -182,6 +182,12 @@ class ActorStoppedError(BusyError):
     code = "actor_stopped"
 
 
+class ConversationParkedError(BusyError):
+    """Its actor has failed again and again: it is let alone for a while."""
+
+    code = "conversation_parked"
+
+
 class StorageError(BusyError):
     """The disk refused before the commit: nothing was written."""
 

@@ -21,6 +21,20 @@ REHYDRATIONS_AT_ONCE_MAX = 16
 REPLAY_PAGE_RECORDS = 256
 """Records read per page when a stream is replayed."""
 
+FAILURES_BEFORE_PARKING = 5
+"""Failures in a row of one stream's actor after which its commands are refused for a while."""
+
+PARKED_SECONDS_MIN = 2.0
+"""How long a stream is parked first. A failure of the one command that is let through then doubles
+it."""
+
+PARKED_SECONDS_MAX = 300.0
+"""How long a stream is parked at the most: so often a stream that nothing mends is replayed."""
+
+TROUBLED_STREAMS_MAX = 10_000
+"""Streams with a failure behind them that are remembered (about 300 B each); the one that failed
+longest ago is forgotten first."""
+
 SNAPSHOT_EVENTS = 512
 """Events behind the last snapshot of an actor after which another one is written. The tail is
 replayed at 10 µs an event, so in 5 ms at the most; and a snapshot with every key that can be

@@ -15,7 +15,8 @@ import trio
 from engine.actor.actor import Actor, Phase
 from engine.actor.kind import Kind
 from engine.actor.mailbox import MailboxStatistics
-from engine.actor.outcome import Envelope, Origin, Outcome
+from engine.actor.outcome import Envelope, Origin, Outcome, Query
+from engine.actor.parking import Parking
 from engine.actor.rehydration import rehydrate
 from engine.actor.snapshots import Snapshots
 from engine.actor.supervisor import Supervisor
@@ -40,6 +41,8 @@ class RegistryStatistics:
     """In memory."""
     failures: int
     """Ended by a failure, since the start."""
+    parked: int
+    """Streams that are let alone because their actors failed again and again."""
     waiting: MailboxStatistics
     """In all mailboxes."""
     deepest: MailboxStatistics
@@ -64,7 +67,8 @@ class Registry:
         self._snapshots = snapshots
         self._now_ms = now_ms
         self._live_actors_max = live_actors_max
-        self._supervisor = Supervisor()
+        self._parking = Parking(trio.current_time)
+        self._supervisor = Supervisor(self._parking)
         self._actors: OrderedDict[Stream, Actor] = OrderedDict()
         self._ready: list[Actor] = []
         self._wake = trio.Event()
@@ -93,8 +97,11 @@ class Registry:
         """Put a command into the mailbox of the stream's actor, starting it if need be.
 
         Raises:
-            BusyError: the mailbox is full, or the engine is stopping. Nothing was taken.
+            BusyError: the mailbox is full, its stream is parked, or the engine is stopping.
+                Nothing was taken.
         """
+        if self._parking:
+            self._parking.admit(stream, is_question=isinstance(envelope.command, Query))
         actor = self._live(stream)
         actor.mailbox.put(envelope)
         if actor.phase is Phase.READY:
@@ -136,6 +143,7 @@ class Registry:
         return RegistryStatistics(
             actors=len(self._actors),
             failures=self._supervisor.failures,
+            parked=self._parking.parked(),
             waiting=MailboxStatistics(sum(commands), sum(sizes)),
             deepest=MailboxStatistics(max(commands, default=0), max(sizes, default=0)),
         )

@@ -125,6 +125,11 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "overloaded": Problem(503, "Too much work is waiting", "Repeat it after Retry-After."),
     "actor_stopped": Problem(503, "The actor restarted", "Repeat it with the same key."),
+    "conversation_parked": Problem(
+        503,
+        "Its actor has failed again and again",
+        "Repeat it after Retry-After; if it stays, report the request_id.",
+    ),
     "storage_unavailable": Problem(
         503, "The store does not answer right now", "Repeat it after Retry-After."
     ),

@@ -38,6 +38,7 @@ class EnvironmentFigures:
     count: int = 0
     position: int = 0
     actors: int = 0
+    parked: int = 0
     failures: int = 0
     commands: int = 0
     bytes: int = 0
@@ -75,6 +76,7 @@ def read(sources: Sources) -> Reading:
         figures.count += 1
         figures.position += environment.log.committed()
         figures.actors += registry.actors
+        figures.parked += registry.parked
         figures.failures += registry.failures
         figures.commands += registry.waiting.commands
         figures.bytes += registry.waiting.bytes

@@ -158,6 +158,14 @@ _ENGINE: tuple[Metric, ...] = (
         read=_by_environment(lambda figures: figures.actors),
     ),
     ReadMetric(
+        name="parley_parked_streams",
+        kind="gauge",
+        unit="streams",
+        help="Streams whose commands are refused for a while: their actors failed again and again.",
+        labels=("environment",),
+        read=_by_environment(lambda figures: figures.parked),
+    ),
+    ReadMetric(
         name="parley_actor_failures_total",
         kind="counter",
         unit="actors",
