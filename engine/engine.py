@@ -9,6 +9,7 @@ from functools import partial
 import trio
 
 from engine import crypto, ids
+from engine.actor.watchdog import Watchdog
 from engine.auth import tokens
 from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.auth.service import Credentials, unknown
@@ -36,6 +37,7 @@ class Engine:
         self._workspace_keys: dict[str, bytes] = {}
         self._opening = trio.Lock()
         self._nursery: trio.Nursery | None = None
+        self._watchdog = Watchdog()
         self.credentials = Credentials()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -47,6 +49,7 @@ class Engine:
         await self._stores.open()
         try:
             async with trio.open_nursery() as self._nursery:
+                await self._nursery.start(self._watchdog.run)
                 for workspace in await self._stores.workspaces():
                     await self.environment(workspace, WORKSPACE)
                 task_status.started()
@@ -148,7 +151,9 @@ class Engine:
         await nursery.start(_run_within, running, store)
         try:
             key = await self._workspace_key(workspace, store)
-            environment = Environment(workspace, name, store, workspace_key=key)
+            environment = Environment(
+                workspace, name, store, workspace_key=key, watchdog=self._watchdog
+            )
             await environment.start(nursery)
             if name == WORKSPACE:
                 await nursery.start(self.credentials.follow, workspace, environment.bus)

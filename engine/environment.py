@@ -7,6 +7,7 @@ import trio
 from engine import crypto
 from engine.actor.registry import Registry
 from engine.actor.snapshots import Snapshots
+from engine.actor.watchdog import Watchdog
 from engine.auth import transitions as credential
 from engine.auth import workspace as workspace_rules
 from engine.auth.events import EVENTS as AUTH_EVENTS
@@ -62,7 +63,15 @@ def wall_ms() -> int:
 class Environment:
     """Everything that shares one log. The engine makes it, when its store is running."""
 
-    def __init__(self, workspace: str, name: str, store: Store, *, workspace_key: bytes) -> None:
+    def __init__(
+        self,
+        workspace: str,
+        name: str,
+        store: Store,
+        *,
+        workspace_key: bytes,
+        watchdog: Watchdog,
+    ) -> None:
         """Derive this environment's keys from ``workspace_key`` and put its parts together."""
         self.workspace = workspace
         self.name = name
@@ -81,7 +90,11 @@ class Environment:
         self.bus = Bus(store.feed, self.log)
         snapshots = Snapshots(store.snapshots, keyring=keyring, environment=full_name)
         self.registry = Registry(
-            KINDS[name], self.log, snapshots=snapshots, now_ms=self.clock.now_ms
+            KINDS[name],
+            self.log,
+            snapshots=snapshots,
+            watchdog=watchdog,
+            now_ms=self.clock.now_ms,
         )
         self.external_ids = ExternalIds(self._purpose("external ids"))
         self.veil = Veil(self._purpose("views"))

@@ -9,6 +9,13 @@ MAILBOX_BYTES_MAX = 1024 * 1024
 TURN_COMMANDS_MAX = 64
 """Commands one turn takes before it lets others run: at most about 6 ms on the loop."""
 
+TURN_SECONDS_MAX = 0.1
+"""Processor time that one turn may use before it is taken for a loop that never ends. A full turn
+takes 6 ms."""
+
+TURN_LOOKS_SECONDS = 0.05
+"""How often somebody looks whether a turn has ended: it is ended within 50 ms of its time."""
+
 ASK_SECONDS = 10.0
 """How long an asker waits for a receipt before it is told that the outcome is unknown."""
 

@@ -14,12 +14,15 @@ from engine.actor.mailbox import Mailbox
 from engine.actor.memory import KeyMemory, Remembered
 from engine.actor.outcome import Accepted, Answer, Envelope, Origin, Outcome, Query, Replayed
 from engine.actor.snapshot_codec import Capture, Known
-from engine.errors import ActorStoppedError, IdempotencyInProgressError, ParleyError
+from engine.errors import IdempotencyInProgressError, ParleyError
 from engine.feature import Payload, encode
 from engine.limits import TURN_COMMANDS_MAX
 from engine.log.event import PUBLIC, STAFF_ONLY, Event
 from engine.log.log import EventWrite, Log
 from persistence.records import Stream
+
+Guarded = Callable[[Callable[[], None]], None]
+"""Calls what it is given."""
 
 
 class Phase(Enum):
@@ -46,8 +49,10 @@ class Actor:
     """Decides, applies and submits for one stream; answers when the log says it is on disk."""
 
     __slots__ = (
+        "_at_once",
         "_confirmed",
         "_drafts",
+        "_handled",
         "_in_flight",
         "_keys",
         "_last_event_id",
@@ -56,6 +61,7 @@ class Actor:
         "_on_drained",
         "_settled",
         "_state",
+        "_taken",
         "kept",
         "kind",
         "mailbox",
@@ -85,6 +91,10 @@ class Actor:
         self._on_drained: Callable[[], None] | None = None
         self._drafts: list[Event] = []
         self._settled: _Settled = []
+        self._at_once: _Settled = []
+        """Answers that wait for no commit."""
+        self._taken: list[Envelope] = []
+        self._handled = 0
 
     @property
     def idle(self) -> bool:
@@ -138,17 +148,25 @@ class Actor:
         self._apply(event)
         self._confirmed = event.version
 
-    def turn(self) -> None:
+    def turn(self, guarded: Guarded) -> None:
         """Take up to ``TURN_COMMANDS_MAX`` commands, decide and apply them, and submit once.
 
         Stops early, with ``wanted_keys`` set, at a command whose subject has no open key yet.
         An exception other than a refusal leaves the actor unusable: the caller must ``end`` it.
+
+        Args:
+            guarded: calls the rules, and may end them at any line with an exception. Nothing that
+                others share is changed meanwhile, and nobody is answered.
         """
-        for _ in range(TURN_COMMANDS_MAX):
-            envelope = self.mailbox.take()
-            if envelope is None or not self._handle(envelope):
-                break
+        self._taken, self._handled = self.mailbox.take(TURN_COMMANDS_MAX), 0
+        guarded(self._handle_all)
+        taken, self._taken = self._taken, []
+        if self._handled < len(taken):
+            self.mailbox.put_back(taken[self._handled :])
         self._submit()
+        if self._at_once:
+            at_once, self._at_once = self._at_once, []
+            _tell(at_once)
 
     def end(self, error: ParleyError) -> None:
         """Take no more work: tell ``error`` to everyone whose command is not on its way to disk.
@@ -157,9 +175,11 @@ class Actor:
         the next command comes.
         """
         self.phase = Phase.ENDED
-        settled, self._settled = self._settled, []
+        settled, self._settled = self._settled + self._at_once, []
+        taken, self._taken, self._at_once = self._taken, [], []
+        known = {id(envelope) for envelope, _ in settled}
         _refuse(settled, error)
-        for envelope in self.mailbox.drain():
+        for envelope in [one for one in taken if id(one) not in known] + self.mailbox.drain():
             envelope.answer(error)
 
     def when_drained(self, call: Callable[[], None]) -> None:
@@ -169,16 +189,15 @@ class Actor:
         else:
             call()
 
-    def _handle(self, envelope: Envelope) -> bool:
-        """Deal with one command; say whether the turn may go on."""
-        try:
-            return self._decide(envelope)
-        except ParleyError as refusal:
-            self._settled.append((envelope, refusal))
-            return True
-        except BaseException:
-            envelope.answer(ActorStoppedError("this command could not be carried out"))
-            raise
+    def _handle_all(self) -> None:
+        """Deal with what was taken, up to a command that needs a key."""
+        for envelope in self._taken:
+            try:
+                if not self._decide(envelope):
+                    return
+            except ParleyError as refusal:
+                self._settled.append((envelope, refusal))
+            self._handled += 1
 
     def _decide(self, envelope: Envelope) -> bool:
         if isinstance(envelope.command, Query):
@@ -190,7 +209,6 @@ class Actor:
         payloads = self.kind.decide(self._state, envelope.command)
         if missing := self._closed_keys(payloads):
             self.wanted_keys = missing
-            self.mailbox.put_back(envelope)
             return False
         if not payloads:
             self._nothing_happened(envelope.origin, now_ms)
@@ -214,9 +232,8 @@ class Actor:
         if version is None:
             return False
         if version > self._confirmed:
-            envelope.answer(
-                IdempotencyInProgressError("the first request with this key is still running")
-            )
+            detail = "the first request with this key is still running"
+            self._at_once.append((envelope, IdempotencyInProgressError(detail)))
         else:
             self._settled.append((envelope, Replayed(version)))
         return True

@@ -1,6 +1,7 @@
 """The bounded queue in front of an actor. Nothing is dropped in silence: a full one refuses."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.actor.outcome import Envelope
@@ -49,18 +50,19 @@ class Mailbox:
         self._waiting.append(envelope)
         self._bytes += envelope.size
 
-    def take(self) -> Envelope | None:
-        """Remove and return the oldest command; ``None`` when there is none."""
-        if not self._waiting:
-            return None
-        envelope = self._waiting.popleft()
-        self._bytes -= envelope.size
-        return envelope
+    def take(self, count: int) -> list[Envelope]:
+        """Remove and return the oldest commands, at most ``count``; none when there is none."""
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+        for envelope in taken:
+            self._bytes -= envelope.size
+        return taken
 
-    def put_back(self, envelope: Envelope) -> None:
-        """Return a command that was taken but not begun to its place at the front."""
-        self._waiting.appendleft(envelope)
-        self._bytes += envelope.size
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """Return commands that were taken but not begun to their places at the front."""
+        for envelope in reversed(envelopes):
+            self._waiting.appendleft(envelope)
+            self._bytes += envelope.size
 
     def drain(self) -> list[Envelope]:
         """Remove and return everything: its askers must be told."""

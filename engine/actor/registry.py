@@ -20,6 +20,7 @@ from engine.actor.parking import Parking
 from engine.actor.rehydration import rehydrate
 from engine.actor.snapshots import Snapshots
 from engine.actor.supervisor import Supervisor
+from engine.actor.watchdog import Watchdog
 from engine.errand import Reply
 from engine.errors import ActorStoppedError, OutcomeUnknownError, ParleyError
 from engine.limits import (
@@ -58,6 +59,7 @@ class Registry:
         log: Log,
         *,
         snapshots: Snapshots,
+        watchdog: Watchdog,
         now_ms: Callable[[], int],
         live_actors_max: int = LIVE_ACTORS_MAX,
     ) -> None:
@@ -68,7 +70,7 @@ class Registry:
         self._now_ms = now_ms
         self._live_actors_max = live_actors_max
         self._parking = Parking(trio.current_time)
-        self._supervisor = Supervisor(self._parking)
+        self._supervisor = Supervisor(self._parking, watchdog)
         self._actors: OrderedDict[Stream, Actor] = OrderedDict()
         self._ready: list[Actor] = []
         self._wake = trio.Event()

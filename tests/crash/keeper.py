@@ -9,6 +9,7 @@ import trio
 
 from engine.actor import registry, rehydration
 from engine.actor.outcome import Accepted, Origin
+from engine.actor.watchdog import Watchdog
 from engine.environment import Environment
 from persistence.records import Stream
 from persistence.sqlite import SqliteStores
@@ -51,6 +52,6 @@ async def main(folder: Path) -> None:
     store = stores.store("acme", "live")
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
-        environment = Environment("acme", "live", store, workspace_key=KEY)
+        environment = Environment("acme", "live", store, workspace_key=KEY, watchdog=Watchdog())
         await environment.start(nursery)
         await write(environment, max(2, await store.log.head(TALK) + 1))

@@ -12,6 +12,7 @@ from engine.actor.actor import Actor
 from engine.actor.outcome import Origin, Replayed
 from engine.actor.rehydration import rehydrate
 from engine.actor.snapshots import Snapshots
+from engine.actor.watchdog import Watchdog
 from engine.conversation.transitions import KIND
 from engine.environment import Environment
 from persistence.memory import MemoryStores
@@ -58,7 +59,7 @@ async def check(data: Path, acked: int) -> int:
     await stores.open()
     await memory.open()
     async with running(stores) as store, running(memory) as empty, trio.open_nursery() as nursery:
-        environment = Environment("acme", "live", store, workspace_key=KEY)
+        environment = Environment("acme", "live", store, workspace_key=KEY, watchdog=Watchdog())
         await environment.start(nursery)
         log = environment.log
         quick, full = (Actor(TALK, KIND, log, lambda: 0) for _ in range(2))

@@ -12,6 +12,7 @@ from engine.actor.kind import Kind, StreamState, form_of
 from engine.actor.outcome import Accepted, Envelope, Origin, Outcome
 from engine.actor.registry import Registry
 from engine.actor.snapshots import Snapshots
+from engine.actor.watchdog import Watchdog
 from engine.bus.bus import Bus
 from engine.errors import ConflictError, ParleyError
 from engine.feature import Payload
@@ -24,6 +25,7 @@ from tests.support.disks import Disk, MemoryDisk, running
 
 KEY = bytes(32)
 NOW_MS = 1_700_000_000_000
+FOR_EVER = "a text that is never done with"
 
 
 class Counted(Payload, frozen=True):
@@ -51,12 +53,18 @@ class Count:
     times: int = 1
     expected_version: int | None = None
     fails: bool = False
+    decides_for_ever: bool = False
+    applies_for_ever: bool = False
 
 
 def decide(state: TallyState, command: Count) -> tuple[Payload, ...]:
     if command.fails:
         message = f"a fault in the rules, at {len(state.texts)}"
         raise RuntimeError(message)
+    while command.decides_for_ever:
+        pass
+    if command.applies_for_ever:
+        return (Counted(FOR_EVER, command.subject),)
     if command.expected_version is not None and command.expected_version != state.version:
         message = f"the tally is at {state.version}"
         raise ConflictError(message)
@@ -64,6 +72,8 @@ def decide(state: TallyState, command: Count) -> tuple[Payload, ...]:
 
 
 def apply(state: TallyState, event: Event) -> None:
+    while event.payload.text == FOR_EVER:
+        pass
     state.texts.append(event.payload.text)
 
 
@@ -155,10 +165,12 @@ class Tallies:
         self.log.submits = []
         self.bus = Bus(store.feed, self.log)
         self.snapshots = Snapshots(store.snapshots, keyring=self.keyring, environment="acme/live")
+        self.watchdog = Watchdog()
         self.registry = Registry(
             {"tally": TALLY},
             self.log,
             snapshots=self.snapshots,
+            watchdog=self.watchdog,
             now_ms=self._now,
             live_actors_max=live_actors_max,
         )
@@ -195,6 +207,7 @@ async def tallying(
     try:
         async with running(disk.stores) as store, trio.open_nursery() as nursery:
             tallies = Tallies(disk, store, live_actors_max=live_actors_max)
+            await nursery.start(tallies.watchdog.run)
             await nursery.start(tallies.registry.run)
             try:
                 yield tallies

@@ -32,8 +32,8 @@ def commands(mailbox: Mailbox) -> list[object]:
 
 def test_first_in_is_first_out() -> None:
     mailbox = filled(3)
-    taken = [mailbox.take() for _ in range(4)]
-    assert [found and found.command for found in taken] == [0, 1, 2, None]
+    taken = [mailbox.take(count) for count in (0, 1, 5, 5)]
+    assert [[found.command for found in some] for some in taken] == [[], [0], [1, 2], []]
 
 
 def test_one_command_too_many_is_refused_and_nothing_is_lost() -> None:
@@ -48,24 +48,21 @@ def test_one_byte_too_many_is_refused_and_nothing_is_lost() -> None:
     with pytest.raises(BusyError):
         mailbox.put(envelope("late", 1))
     assert mailbox.statistics() == MailboxStatistics(2, MAILBOX_BYTES_MAX)
-    mailbox.take()
+    mailbox.take(1)
     mailbox.put(envelope("late", 1))
     assert commands(mailbox) == [1, "late"]
 
 
 def test_what_is_put_back_is_first_again() -> None:
-    mailbox = filled(2)
-    taken = mailbox.take()
-    assert taken is not None
-    mailbox.put_back(taken)
-    assert mailbox.statistics() == MailboxStatistics(2, 512)
-    assert commands(mailbox) == [0, 1]
+    mailbox = filled(3)
+    mailbox.put_back(mailbox.take(2))
+    assert mailbox.statistics() == MailboxStatistics(3, 768)
+    assert commands(mailbox) == [0, 1, 2]
 
 
 def test_what_is_put_back_is_taken_even_by_a_full_mailbox() -> None:
     mailbox = filled(MAILBOX_COMMANDS_MAX)
-    taken = mailbox.take()
-    assert taken is not None
+    taken = mailbox.take(2)
     mailbox.put(envelope("late"))
     mailbox.put_back(taken)
     assert commands(mailbox) == [*range(MAILBOX_COMMANDS_MAX), "late"]
@@ -91,9 +88,9 @@ def test_the_count_of_bytes_is_that_of_what_waits(steps: list[str], size: int) -
                 mailbox.put(arriving)
                 model.append(arriving)
             continue
-        taken = mailbox.take()
-        assert taken is (model.popleft() if model else None)
-        if step == "back" and taken is not None:
+        taken = mailbox.take(1 + number % 3)
+        assert taken == [model.popleft() for _ in range(min(len(model), 1 + number % 3))]
+        if step == "back":
             mailbox.put_back(taken)
-            model.appendleft(taken)
+            model.extendleft(reversed(taken))
     assert mailbox.statistics() == MailboxStatistics(len(model), sum(e.size for e in model))

@@ -15,6 +15,7 @@ from engine.actor.actor import Actor
 from engine.actor.outcome import Accepted, Origin, Query
 from engine.actor.registry import Registry
 from engine.actor.snapshots import Snapshots
+from engine.actor.watchdog import Watchdog
 from engine.conversation import marks, transitions
 from engine.conversation.commands import AdvanceMark, AnyCommand, CreateConversation
 from engine.conversation.state import ConversationState
@@ -41,12 +42,15 @@ class Played:
     """One environment in memory, and what its conversation was told."""
 
     def __init__(self, store: Store) -> None:
-        self.log = Environment("acme", "live", store, workspace_key=bytes(32)).log
+        self.log = Environment(
+            "acme", "live", store, workspace_key=bytes(32), watchdog=Watchdog()
+        ).log
         self.snapshots = self.snapshots_in(store)
         self.registry = Registry(
             KINDS["live"],
             self.log,
             snapshots=self.snapshots,
+            watchdog=Watchdog(),
             now_ms=lambda: NOW_MS,
             live_actors_max=1,
         )
