@@ -14,6 +14,7 @@ from engine.auth.events import EVENTS as AUTH_EVENTS
 from engine.auth.service import EphemeralKeys, KeyMaker
 from engine.bus.bus import Bus
 from engine.bus.consumer import Consumer
+from engine.bus.rules import ViewRules
 from engine.clock.clock import EnvironmentClock
 from engine.conversation import accounts, contact, listing, marks
 from engine.conversation import transitions as conversation_rules
@@ -34,6 +35,7 @@ from engine.ids import ExternalIds, Veil
 from engine.log.keyring import Keyring
 from engine.log.log import Log
 from persistence.protocols.store import Store
+from persistence.protocols.views import Views
 
 FEATURES = (
     Feature(
@@ -99,15 +101,7 @@ class Environment:
         self.external_ids = ExternalIds(self._purpose("external ids"))
         self.veil = Veil(self._purpose("views"))
         self.consumers = {
-            rules.declaration.name: Consumer(
-                rules,
-                log=self.log,
-                bus=self.bus,
-                views=store.views,
-                veil=self.veil,
-                now_ms=self.clock.now_ms,
-            )
-            for rules in VIEWS[name]
+            rules.declaration.name: self._consumer(rules, store.views) for rules in VIEWS[name]
         }
         self.positions = Positions(self.log, self.clock.now_ms)
         asking = Asking(self.registry, self.external_ids)
@@ -123,6 +117,16 @@ class Environment:
             environment=name,
             key=self._purpose("ephemeral keys"),
             documents=store.documents,
+            now_ms=self.clock.now_ms,
+        )
+
+    def _consumer(self, rules: ViewRules, views: Views) -> Consumer:
+        return Consumer(
+            rules,
+            log=self.log,
+            bus=self.bus,
+            views=views,
+            veil=self.veil,
             now_ms=self.clock.now_ms,
         )
 
