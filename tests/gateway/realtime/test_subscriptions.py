@@ -25,6 +25,7 @@ from gateway.realtime.subscriptions import Subscriptions
 from persistence.records import Stream
 from tests.gateway.realtime.clients import Speaker
 from tests.support.desks import Desk, opened
+from tests.support.rooms import rooms_on
 
 IDS = Form("ids", lambda log, event, audience: event.id.encode())  # noqa: ARG005 - its signature
 USER = Author("user", "usr_45")
@@ -63,8 +64,7 @@ class Following:
         return self.caller.hub.tell(signal, sender=None)
 
     def holds_nothing(self) -> bool:
-        bus = self.desk.environment.bus
-        return not bus._by_stream and not bus._of_all  # noqa: SLF001
+        return not rooms_on(self.desk.environment.bus)
 
 
 @asynccontextmanager
