@@ -114,10 +114,17 @@ def page(declaration: Declaration, query: Query, rare: Sequence[bool]) -> Statem
     """Return what reads a page as one JSON text; ``rare`` says it of each condition."""
     single = [one for one in declaration.columns if not one.many]
     many = {one.name: one for one in declaration.columns if one.many}
-    order, sign = query.order_by, "<" if query.descending else ">"
+    sign = "<" if query.descending else ">"
+    # With a rare set its few keys are looked up. A plus keeps SQLite from an index over all rows
+    # (SQLite, "Disqualifying Terms Using Unary +"): 0.3 ms in place of 200 among 100,000.
+    is_looked_up = any(
+        is_rare and _gives_keys(one, many) for one, is_rare in zip(query.where, rare, strict=True)
+    )
+    plus = "+" if is_looked_up else ""
+    order = f"{plus}{query.order_by}"
     wheres, bindings = [f"{order} IS NOT NULL"], []
     for condition, is_rare in zip(query.where, rare, strict=True):
-        text, more = _where(condition, many, is_rare=is_rare)
+        text, more = _where(condition, many, is_rare=is_rare, plus=plus)
         wheres.append(text)
         bindings += more
     if query.after is not None:
@@ -157,21 +164,27 @@ def _put(columns: Sequence[Column]) -> str:
 
 
 def _where(
-    condition: Condition, many: Mapping[str, Column], *, is_rare: bool
+    condition: Condition, many: Mapping[str, Column], *, is_rare: bool, plus: str = ""
 ) -> tuple[str, list[Any]]:
     match condition:
         case Between(column=column, least=least, below=below):
             ends = [(">=", least), ("<", below)]
-            found = [(f"{column} {sign} ?", end) for sign, end in ends if end is not None]
-            texts = [f"{column} IS NOT NULL", *(text for text, _ in found)]
+            found = [(f"{plus}{column} {sign} ?", end) for sign, end in ends if end is not None]
+            texts = [f"{plus}{column} IS NOT NULL", *(text for text, _ in found)]
             return " AND ".join(texts), [end for _, end in found]
-        case OneOf() if not _is_set(condition, many):
-            return _one_of(condition)
+        case OneOf(column=column) if not _is_set(condition, many):
+            return _one_of(condition, plus="" if column == KEY else plus)
         case _:
             if not is_rare:
                 return _asked_of_each(condition, many)
             keys, bindings = _keys(condition, many)
             return f"key IN ({keys})", list(bindings)
+
+
+def _gives_keys(condition: Condition, many: Mapping[str, Column]) -> bool:
+    if isinstance(condition, OneOf) and condition.column == KEY:
+        return len(condition.values) < RARE_ROWS
+    return _is_set(condition, many)
 
 
 def _is_set(condition: Condition, many: Mapping[str, Column]) -> bool:
@@ -213,12 +226,13 @@ def _asked_of_each(condition: Condition, many: Mapping[str, Column]) -> tuple[st
 _LISTED = "value IN (SELECT value FROM json_each(?))"
 
 
-def _one_of(condition: OneOf) -> tuple[str, list[Any]]:
+def _one_of(condition: OneOf, *, plus: str = "") -> tuple[str, list[Any]]:
+    column = f"{plus}{condition.column}"
     if len(condition.values) == 1:
-        return f"{condition.column} IS ?", [condition.values[0]]
-    missing = f" OR {condition.column} IS NULL" if None in condition.values else ""
+        return f"{column} IS ?", [condition.values[0]]
+    missing = f" OR {column} IS NULL" if None in condition.values else ""
     listed = json.dumps([value for value in condition.values if value is not None])
-    is_listed = _sql(condition.column, "IN (SELECT value FROM json_each(?))")
+    is_listed = _sql(column, "IN (SELECT value FROM json_each(?))")
     return f"({is_listed}{missing})", [listed]
 
 
