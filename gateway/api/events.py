@@ -11,7 +11,8 @@ from engine.errors import ForbiddenError
 from engine.events.filters import type_filter
 from engine.events.service import Start
 from gateway.api.contract import Api, Request, Route, Streaming
-from gateway.api.conversation.resources import EventDocument
+from gateway.api.conversation.resources import EventDocument, EventPage
+from gateway.api.events_query import EventsQuery, query_events
 from gateway.callers import Caller
 from gateway.http.media_types import NDJSON, SSE
 from gateway.streams.stream import HEADERS, EventStream
@@ -79,6 +80,17 @@ API = Api(
     name="events",
     summary="The log: everything that happened, in order, from any position.",
     routes=(
+        Route(
+            method="GET",
+            path="/v1/events",
+            name="query_events",
+            summary="Read the events of the environment in pages",
+            handler=query_events,
+            scopes=("events:read",),
+            query=EventsQuery,
+            response=EventPage,
+            errors=("bad_position", "bad_version", "bad_cursor", "out_of_range"),
+        ),
         Route(
             method="GET",
             path="/v1/events/stream",

@@ -202,7 +202,7 @@ async def test_a_cursor_that_was_not_made_here_is_refused(server: Server, route:
 
 
 @pytest.mark.requirement("B27")
-@each([r for r in READING if "page" in fields(r)])
+@each([r for r in READING if "page" in fields(r) and r.name != "query_events"])
 async def test_a_page_token_that_was_not_made_for_this_is_refused(
     server: Server, route: Route
 ) -> None:
