@@ -175,6 +175,7 @@ async def test_more_events_than_may_wait_are_read_from_the_log() -> None:
             wanted = CONSUMER_WAITING_EVENTS + 500
             for _ in range(wanted // 50 + 1):
                 await tallies.ask(Count("x", times=50))
+            assert len(consumer._waiting) == CONSUMER_WAITING_EVENTS  # noqa: SLF001 - its bound
             views.free.set()
             await caught_up(tallies, consumer)
             assert max(views.writes) == CONSUMER_BATCH_EVENTS
@@ -312,6 +313,7 @@ async def test_a_view_is_rebuilt_while_it_answers_and_while_more_comes() -> None
             assert done <= total
             assert len(await texts(consumer)) >= 800
             await tallies.ask(Count("more", times=3))
+            await caught_up(tallies, consumer)
 
         assert await consumer.rebuild(progress) >= 800
         await caught_up(tallies, consumer)
