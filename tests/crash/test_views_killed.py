@@ -59,6 +59,7 @@ async def assert_list_is_the_log(server: Sandbox, names: set[str]) -> None:
     """Every conversation that is there is listed once, as its own route answers it."""
     async with server.client() as client:
         listed: dict[str, object] = {}
+        activity: list[str] = []
         path = f"/v1/conversations?limit={PAGE}"
         while path:
             answer = await client.get(path)
@@ -66,7 +67,9 @@ async def assert_list_is_the_log(server: Sandbox, names: set[str]) -> None:
             for item in answer.json()["data"]:
                 assert item["id"] not in listed
                 listed[item["id"]] = item
+                activity.append(item["updated_at"])
             path = str(answer.links["next"]["url"]) if answer.json()["next"] else ""
+        assert activity == sorted(activity, reverse=True), "rows lack what their position counts"
         there: dict[str, object] = {}
         for name in names:
             answer = await client.get(f"/v1/conversations/{name}")
