@@ -199,7 +199,7 @@ class Tallies:
 
 @asynccontextmanager
 async def tallying(
-    disk: MemoryDisk | None = None, *, live_actors_max: int = 100
+    disk: Disk | None = None, *, live_actors_max: int = 100
 ) -> AsyncIterator[Tallies]:
     """Run tallies on ``disk``; what it holds outlives them."""
     disk = disk or MemoryDisk()

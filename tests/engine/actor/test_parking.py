@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.actor.outcome import Accepted, Answer, Query
@@ -11,6 +12,7 @@ from engine.errors import (
     ActorStoppedError,
     ConflictError,
     ConversationParkedError,
+    OutcomeUnknownError,
 )
 from engine.limits import (
     ASK_SECONDS,
@@ -155,3 +157,22 @@ def test_the_streams_in_trouble_are_bounded() -> None:
     parking.admit(tally("0"), is_question=False)
     with pytest.raises(ConversationParkedError):
         parking.admit(tally(str(TROUBLED_STREAMS_MAX)), is_question=False)
+
+
+async def test_an_actor_that_waits_for_ever_keeps_nobody_else(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: object) -> None:
+        await trio.sleep_forever()
+
+    async with tallying() as tallies:
+        await tallies.ask(Count("b"), name="b")
+        monkeypatch.setattr(tallies.store.subject_keys, "put_absent", never)
+        began = autojump_clock.current_time()
+        stuck = [tallies.tell(Count("x", subject="nobody"), name=f"stuck {n}") for n in range(50)]
+        assert isinstance(await tallies.ask(Count("c"), name="b"), Accepted)
+        assert autojump_clock.current_time() == began
+        with pytest.raises(OutcomeUnknownError):
+            await tallies.ask(Count("y"), name="stuck 0")
+        assert all(asked.answer is None for asked in stuck)
+    assert all(isinstance(asked.answer, ActorStoppedError) for asked in stuck)
