@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
+from msgspec.structs import replace
+
 from engine import ids
 from engine.actor.kind import Kind
 from engine.actor.mailbox import Mailbox
@@ -17,6 +19,7 @@ from engine.actor.snapshot_codec import Capture, Known
 from engine.errors import IdempotencyInProgressError, ParleyError
 from engine.feature import Payload, encode
 from engine.limits import TURN_COMMANDS_MAX
+from engine.log.codec import is_nobody
 from engine.log.event import PUBLIC, STAFF_ONLY, Event
 from engine.log.log import EventWrite, Log
 from persistence.records import Stream
@@ -212,13 +215,7 @@ class Actor:
             return False
         if not payloads:
             self._nothing_happened(envelope.origin, now_ms)
-        last = len(payloads) - 1
-        events = tuple(
-            [
-                self._happened(payload, envelope.origin, now_ms, keyed=number == last)
-                for number, payload in enumerate(payloads)
-            ]
-        )
+        events = self._all_happened(payloads, envelope.origin, now_ms)
         seen = envelope.look(self._state) if envelope.look else None
         self._settled.append((envelope, Accepted(events, seen)))
         return True
@@ -243,8 +240,30 @@ class Actor:
         names = [name for one in payloads if opened(name := subject(state, one)) is None]
         return tuple(names)
 
-    def _happened(self, payload: Payload, origin: Origin, now_ms: int, *, keyed: bool) -> Event:
-        """Make one event and apply it. The command's key travels on its last event."""
+    def _all_happened(
+        self, payloads: tuple[Payload, ...], origin: Origin, now_ms: int
+    ) -> tuple[Event, ...]:
+        """Make the events of one command, in order. Its key travels on the last one.
+
+        What is sealed for somebody else than the last one names a customer that acted by its
+        TypeID: its own id would outlive it there.
+        """
+        last = len(payloads) - 1
+        acting, others = "", origin
+        if last > 0 and not is_nobody(origin.actor):
+            acting = self.kind.subject(self._state, payloads[last])
+            others = replace(origin, actor=acting)
+        events = []
+        for number, payload in enumerate(payloads):
+            subject = self.kind.subject(self._state, payload)
+            by = others if number < last and subject != acting else origin
+            events.append(self._happened(payload, by, now_ms, subject, keyed=number == last))
+        return tuple(events)
+
+    def _happened(
+        self, payload: Payload, origin: Origin, now_ms: int, subject: str, *, keyed: bool
+    ) -> Event:
+        """Make one event, sealed for ``subject``, and apply it."""
         state = self._state
         event = Event(
             stream=self.stream,
@@ -256,7 +275,7 @@ class Actor:
             visibility=STAFF_ONLY if self.kind.staff_only(payload) else PUBLIC,
             previous_public=state.last_public_version,
             actor=origin.actor,
-            subject=self.kind.subject(state, payload),
+            subject=subject,
             data=encode(payload),
             payload=payload,
             command_key=origin.command_key if keyed else None,

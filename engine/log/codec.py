@@ -1,17 +1,24 @@
-"""Event ↔ stored bytes: a MessagePack envelope around one sealed JSON part.
+"""Event ↔ stored bytes: a MessagePack envelope around one sealed part.
 
 Pure: no clock, no random source of its own, no I/O. The key of the subject comes from outside.
-The sealed part is bound to its environment and event, so rows cannot be swapped.
+The sealed part is bound to its environment and event, so rows cannot be swapped. It holds the data
+as JSON, and what else would say something of its subject: the customer that acted, and the hash of
+what was asked for, from which a short text could be guessed.
 """
+
+from functools import lru_cache
 
 import msgspec
 
+from engine import ids
 from engine.crypto import seal, unseal
 from engine.feature import Catalogue
 from engine.log.event import Event
 from persistence.records import StoredRecord
 
-FORMAT = 1
+FORMAT = 2
+FORMATS_READ = frozenset({1, 2})
+"""In format 1 the sealed part is the data alone; actor and fingerprint stand in the open."""
 
 
 class UnknownFormatError(Exception):
@@ -37,8 +44,19 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
     about: bytes | None = None
 
 
+class Inside(msgspec.Struct, array_like=True, frozen=True):
+    """The sealed part of a record. Fields are only ever added at the end."""
+
+    data: bytes
+    actor: str | None = None
+    """Who acted, if it may be a person; ``None`` = it stands in the open part."""
+    fingerprint: bytes | None = None
+
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Head)
+_INSIDE = msgspec.msgpack.Decoder(Inside)
+_OURS = frozenset({"", "system"})
 
 
 def bound_to(environment: str) -> bytes:
@@ -54,6 +72,8 @@ def to_body(event: Event, *, key: bytes, bound: bytes) -> bytes:
         key: of its subject.
         bound: :func:`bound_to` its environment.
     """
+    actor, is_open = event.actor, is_nobody(event.actor)
+    inside = Inside(event.data, None if is_open else actor, event.fingerprint)
     return _ENCODER.encode(
         Head(
             format=FORMAT,
@@ -62,11 +82,10 @@ def to_body(event: Event, *, key: bytes, bound: bytes) -> bytes:
             time_ms=event.time_ms,
             visibility=event.visibility,
             previous_public=event.previous_public,
-            actor=event.actor,
+            actor=actor if is_open else "",
             subject=event.subject,
-            sealed=seal(key, event.data, bound + event.uuid),
+            sealed=seal(key, _ENCODER.encode(inside), bound + event.uuid),
             command_key=event.command_key,
-            fingerprint=event.fingerprint,
             causation_id=event.causation_id,
             traceparent=event.traceparent,
             about=event.about,
@@ -85,8 +104,10 @@ def head_of(record: StoredRecord) -> Head:
     except msgspec.MsgspecError as error:
         detail = f"record {record.position} is no record of Parley"
         raise UnknownFormatError(detail) from error
-    if head.format != FORMAT:
-        detail = f"record {record.position} has format {head.format}; this version reads {FORMAT}"
+    if head.format not in FORMATS_READ:
+        detail = (
+            f"record {record.position} has format {head.format}; this version reads 1 to {FORMAT}"
+        )
         raise UnknownFormatError(detail)
     return head
 
@@ -99,6 +120,11 @@ def to_event(
     Raises:
         engine.crypto.UnsealError: the bytes were changed, or moved from another place.
     """
+    plain = unseal(key, head.sealed, bound + record.event_id)
+    if head.format == 1:
+        inside = Inside(plain, head.actor, head.fingerprint)
+    else:
+        inside = _INSIDE.decode(plain)
     return Event(
         stream=record.stream,
         version=record.version,
@@ -109,14 +135,25 @@ def to_event(
         time_ms=head.time_ms,
         visibility=head.visibility,
         previous_public=head.previous_public,
-        actor=head.actor,
+        actor=head.actor if inside.actor is None else inside.actor,
         subject=head.subject,
-        data=unseal(key, head.sealed, bound + record.event_id),
+        data=inside.data,
         catalogue=catalogue,
         command_key=head.command_key,
-        fingerprint=head.fingerprint,
+        fingerprint=inside.fingerprint,
         causation_id=head.causation_id,
         traceparent=head.traceparent,
         about=head.about,
         outdated=record.outdated,
     )
+
+
+def is_nobody(actor: str) -> bool:
+    """Say whether who acted is a key or Parley itself, and so no person."""
+    return actor in _OURS or (actor.startswith("key_") and _is_key(actor))
+
+
+@lru_cache(maxsize=1024)
+def _is_key(actor: str) -> bool:
+    """Say whether it is the id of a key, which is no person's."""
+    return ids.uuid_of(ids.KEY, actor) is not None
