@@ -52,6 +52,8 @@ class Engine:
                 await self._nursery.start(self._watchdog.run)
                 for workspace in await self._stores.workspaces():
                     await self.environment(workspace, WORKSPACE)
+                for workspace, name in await self._stores.with_ledger():
+                    await self.environment(workspace, name)  # an erasure may not be done there yet
                 task_status.started()
                 await trio.sleep_forever()
         finally:

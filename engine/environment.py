@@ -8,6 +8,9 @@ from engine import crypto
 from engine.actor.registry import Registry
 from engine.actor.snapshots import Snapshots
 from engine.actor.watchdog import Watchdog
+from engine.admin import transitions as erased_subject
+from engine.admin.events import EVENTS as ADMIN_EVENTS
+from engine.admin.service import Erasures
 from engine.auth import transitions as credential
 from engine.auth import workspace as workspace_rules
 from engine.auth.events import EVENTS as AUTH_EVENTS
@@ -34,6 +37,7 @@ from engine.feature import Feature, catalogue, kinds_in, views_in
 from engine.ids import ExternalIds, Veil
 from engine.log.keyring import Keyring
 from engine.log.log import Log
+from persistence.protocols.ledger import Ledger
 from persistence.protocols.store import Store
 from persistence.protocols.views import Views
 
@@ -51,6 +55,7 @@ FEATURES = (
         kinds=(conversation_rules.KIND, contact.KIND, marks.KIND),
         views=(listing.RULES, accounts.RULES),
     ),
+    Feature("admin", ADMIN_EVENTS, kinds=(erased_subject.KIND,)),
 )
 CATALOGUE = catalogue(FEATURES)
 KINDS = {name: kinds_in(name, FEATURES) for name in ("workspace", "live", "test")}
@@ -119,6 +124,18 @@ class Environment:
             documents=store.documents,
             now_ms=self.clock.now_ms,
         )
+        self.erasures = self._erasures(store.ledger)
+        self.erasures.when_erased(lambda subject: self._forget(asking, subject))
+
+    def _erasures(self, ledger: Ledger) -> Erasures:
+        return Erasures(
+            self.log,
+            self.registry,
+            ledger,
+            self.external_ids,
+            key=self._purpose("erasures"),
+            now_ms=self.clock.now_ms,
+        )
 
     def _consumer(self, rules: ViewRules, views: Views) -> Consumer:
         return Consumer(
@@ -136,12 +153,23 @@ class Environment:
         return self._purpose("page tokens")
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Go on from the newest record's time, and let the actors run in ``nursery``."""
+        """Go on from the newest record's time, and let the actors run in ``nursery``.
+
+        Whoever was being erased when the last process ended is erased before anybody reads.
+        """
+        await self.erasures.start()
         self.clock.advance_to(await self.log.last_time_ms())
         await nursery.start(self.registry.run)
         await nursery.start(self.marks.run)
         for consumer in self.consumers.values():
             await nursery.start(consumer.run)
+        await self.erasures.go_on()
+
+    def _forget(self, asking: Asking, subject: str) -> None:
+        """Keep nothing in memory that was read with a key that is used no more."""
+        self.registry.renew()
+        asking.forget_contact(subject)
+        self.external_ids.forget()
 
     def _purpose(self, purpose: str) -> bytes:
         return crypto.derive(self._key, purpose)

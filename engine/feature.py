@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from engine.bus.rules import ViewRules
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is known of an event whose sealed part nobody can open any more."""
+
+    name: str
+    """Of its stream."""
+    about: bytes | None
+    """The UUID of the earlier event it is about."""
+    public: bool
+    """Whether customers may know that it happened."""
+
+
 class Payload(msgspec.Struct, frozen=True):
     """The ``data`` of one kind of event. Subclasses set ``type`` (``noun.past_participle``)."""
 
@@ -32,6 +44,16 @@ class Payload(msgspec.Struct, frozen=True):
     def withdrawn(self) -> "Payload":
         """Return what is left of it when a later event withdraws its content."""
         return self
+
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "Payload":
+        """Return what is left of it when the key of whom it is of was destroyed.
+
+        Raises:
+            TypeError: events of this kind are of nobody who can be erased.
+        """
+        detail = f"{cls.type_name} of {remains.name} is of nobody who can be erased"
+        raise TypeError(detail)
 
 
 @dataclass(frozen=True, slots=True)

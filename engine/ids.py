@@ -109,12 +109,17 @@ class ExternalIds:
     def __init__(self, key: bytes) -> None:
         """Keep the environment's 32-byte ``key``: two tenants' ``conv_123`` never meet."""
         self._key = key
-        self.resolve: Resolve = lru_cache(maxsize=16_384)(self._resolve)
+        self._remembered = lru_cache(maxsize=16_384)(self._resolve)
+        self.resolve: Resolve = self._remembered
         """Return (TypeID, external id); the external id is ``None`` if the text is a TypeID.
 
         Raises:
             NotFoundError, ForbiddenCharacterError: see :func:`check_external_id`.
         """
+
+    def forget(self) -> None:
+        """Keep no id of a client's in memory."""
+        self._remembered.cache_clear()
 
     def _resolve(self, prefix: str, text: str) -> tuple[str, str | None]:
         if uuid_of(prefix, text) is not None:

@@ -120,6 +120,9 @@ CONTACTS_REMEMBERED = 65_536
 SUBJECT_KEYS_REMEMBERED = 65_536
 """Opened subject keys kept in memory per environment (about 200 B each)."""
 
+ERASURE_REASON_CHARACTERS_MAX = 200
+"""Why somebody was erased: an entry of the ledger holds it, sealed."""
+
 EPHEMERAL_TTL_SECONDS_MIN = 30
 EPHEMERAL_TTL_SECONDS_MAX = 900
 

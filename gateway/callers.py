@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from engine import ids
 from engine.engine import Engine
 from engine.environment import Environment
 from engine.principal import Principal
@@ -25,12 +26,21 @@ class Caller:
     hub: Hub = field(repr=False)
     switchboard: Switchboard = field(repr=False)
 
+    def sees_as(self, environment: Environment, contact_id: str) -> bool:
+        """Say whether what it may see there may be so by a customer, its own or its account's."""
+        principal = self.principal
+        if principal.staff or self.environment is not environment:
+            return False
+        own_id, _ = environment.external_ids.resolve(ids.USER, principal.subject)
+        return principal.account is not None or own_id == contact_id
+
 
 @dataclass(frozen=True, slots=True)
 class Operator(Caller):
     """Who asks for something of the whole node, with what an operator may see of it."""
 
     exposition: Exposition
+    engine: Engine = field(repr=False)
 
 
 class Callers:
@@ -72,6 +82,7 @@ class Callers:
             found.hub,
             found.switchboard,
             exposition=self._exposition,
+            engine=self._engine,
         )
 
     async def _put_together(self, principal: Principal, credential: str) -> Caller:

@@ -47,6 +47,9 @@ SNAPSHOT_BYTES_MAX = 1024 * 1024
 SNAPSHOTS_PER_PUT_MAX = 64
 """Snapshots of one put: each holds its bytes in memory until it is written."""
 
+LEDGER_ENTRY_BYTES_MAX = 4 * 1024
+"""One entry of a ledger: ids, times and a sealed reason."""
+
 SUBJECT_CHARACTERS_MAX = 200
 """The name of one data subject."""
 
@@ -166,6 +169,16 @@ def check_subjects(subjects: Iterable[str]) -> None:
     """Raise ``ValueError`` if one of the names is empty or too long."""
     if not all(1 <= len(subject) <= SUBJECT_CHARACTERS_MAX for subject in subjects):
         message = f"a subject has 1 to {SUBJECT_CHARACTERS_MAX} characters"
+        raise ValueError(message)
+
+
+def check_ledger_entry(entry: bytes) -> None:
+    """Raise ``ValueError`` if an entry is empty, too long, or more than one line."""
+    if not 1 <= len(entry) <= LEDGER_ENTRY_BYTES_MAX or len(entry.splitlines()) != 1:
+        message = f"an entry is one line of 1 to {LEDGER_ENTRY_BYTES_MAX} bytes"
+        raise ValueError(message)
+    if entry.endswith((b"\n", b"\r")):
+        message = "an entry holds no line break"
         raise ValueError(message)
 
 

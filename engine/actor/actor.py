@@ -185,6 +185,18 @@ class Actor:
         for envelope in [one for one in taken if id(one) not in known] + self.mailbox.drain():
             envelope.answer(error)
 
+    def forget(self) -> None:
+        """Know nothing again, so that the stream is replayed from its beginning."""
+        self._state = self.kind.initial(self.stream.name)
+        self._keys = KeyMemory()
+        self._confirmed = self.kept = 0
+
+    def hand_over(self, successor: "Actor") -> None:
+        """Take no more work: what waits here is the successor's. What is in flight is answered."""
+        self.phase = Phase.ENDED
+        for envelope in self.mailbox.drain():
+            successor.mailbox.put(envelope)
+
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call ``call`` once no batch is in flight: until then the log has not said all it will."""
         if self._in_flight:

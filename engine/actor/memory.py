@@ -11,6 +11,7 @@ class Remembered(msgspec.Struct, array_like=True, frozen=True):
 
     version: int
     fingerprint: bytes | None
+    """``None`` where it was erased: any body is answered as the first one was."""
     time_ms: int
 
 
@@ -59,7 +60,7 @@ class KeyMemory:
         found = self._keys.get(key)
         if found is None or now_ms - found.time_ms > COMMAND_KEY_SECONDS * 1000:
             return None
-        if found.fingerprint != fingerprint:
+        if found.fingerprint is not None and found.fingerprint != fingerprint:
             detail = "this idempotency key was used with another body; use a new key"
             raise IdempotencyMismatchError(detail)
         return found.version

@@ -75,6 +75,7 @@ class Registry:
         self._ready: list[Actor] = []
         self._wake = trio.Event()
         self._nursery: trio.Nursery | None = None
+        self._renewals = 0
         self._rehydrations = trio.CapacityLimiter(REHYDRATIONS_AT_ONCE_MAX)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -133,6 +134,30 @@ class Registry:
         if isinstance(answer, ParleyError):
             raise answer
         return answer
+
+    def renew(self) -> None:
+        """Let every actor forget all it knows: each is replayed before it decides anything more.
+
+        Nobody who asks is refused: what waits is decided by the successor. Costs a replay for each
+        stream that is asked next.
+        """
+        self._renewals += 1
+        for stream, actor in list(self._actors.items()):
+            if actor.idle:
+                del self._actors[stream]
+            elif actor.phase is not Phase.STARTING:  # one that is looks again by itself
+                successor = Actor(stream, self._kinds[stream.kind], self._log, self._now_ms)
+                self._actors[stream] = successor
+                actor.hand_over(successor)
+                actor.when_drained(partial(self._start, successor))
+
+    async def forget_kept(self) -> None:
+        """Keep no snapshot: those of one stream hold the ids of everybody who took part in it.
+
+        Raises:
+            StoreError: some may still be there; call again.
+        """
+        await self._snapshots.forget_all()
 
     def live(self) -> int:
         """Return how many actors are in memory."""
@@ -207,13 +232,22 @@ class Registry:
     async def _rehydrate(self, actor: Actor) -> None:
         try:
             async with self._rehydrations:
-                await rehydrate(actor, self._log, self._snapshots)
+                await self._replay(actor)
         except ParleyError as error:
             actor.end(error)
         except Exception as error:  # noqa: BLE001 - told to the supervisor, which ends the actor
             self._supervisor.failed(actor, error)
         else:
             self._begin(actor)
+
+    async def _replay(self, actor: Actor) -> None:
+        """Bring an actor up to date; anew if it was renewed meanwhile."""
+        while True:
+            renewals = self._renewals
+            await rehydrate(actor, self._log, self._snapshots)
+            if renewals == self._renewals:
+                return
+            actor.forget()
 
     async def _open_keys(self, actor: Actor) -> None:
         wanted, actor.wanted_keys = actor.wanted_keys, ()

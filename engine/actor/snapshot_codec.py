@@ -37,7 +37,8 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
     format: int
     schema: int
     event_id: bytes
-    subject: str
+    key: str
+    """The name of the key that opens it."""
     sealed: bytes
 
 
@@ -55,13 +56,13 @@ _ENVELOPES = msgspec.msgpack.Decoder(Envelope)
 _PARTS = msgspec.msgpack.Decoder(tuple[bytes, bytes])
 
 
-def to_snapshot(capture: Capture, *, key: bytes, environment: str) -> Snapshot:
-    """Return the stored form of ``capture``, sealed with its subject's ``key``."""
+def to_snapshot(capture: Capture, *, key: bytes, name: str, environment: str) -> Snapshot:
+    """Return the stored form of ``capture``, sealed with its subject's ``key`` of this ``name``."""
     plain = _ENCODER.encode((capture.state, capture.keys))
     stream, version, event_id = capture.stream, capture.version, capture.event_id
     place = _place(environment, stream, version, capture.schema, event_id)
     sealed = seal(key, plain, place)
-    body = Envelope(FORMAT, capture.schema, event_id, capture.subject, sealed)
+    body = Envelope(FORMAT, capture.schema, event_id, name, sealed)
     return Snapshot(stream, version, _ENCODER.encode(body))
 
 

@@ -34,6 +34,9 @@ class Snapshots:
         self._captured: deque[Capture] = deque()
         self._under_way = 0
         self._wake = trio.Event()
+        self._writing = trio.Lock()
+        self._forgettings = 0
+        """How often everything that had been captured was not to be kept any more."""
 
     def due(self, actor: Actor) -> None:
         """Write what ``actor`` knows, soon. With too many under way this one is left out."""
@@ -59,17 +62,26 @@ class Snapshots:
         try:
             snapshot = await self._stored.get(stream)
             envelope = envelope_of(snapshot, kind) if snapshot else None
-            if snapshot is None or envelope is None:
-                return None
-            keys = await self._keyring.load([envelope.subject])
-        except SubjectKeyMissingError:
-            return None
+            key = await self._key_of(envelope.key) if envelope else None
         except StoreError as error:
             LOG.warning("a snapshot could not be read", exc_info=error, extra=_place(stream))
             return None
-        return opened(
-            snapshot, envelope, kind, key=keys[envelope.subject], environment=self._environment
-        )
+        if snapshot is None or envelope is None or key is None:
+            return None
+        return opened(snapshot, envelope, kind, key=key, environment=self._environment)
+
+    async def forget_all(self) -> None:
+        """Keep nothing of what was captured before this call, on disk or on its way there.
+
+        Raises:
+            StoreError: something may still be there; call again.
+        """
+        self._forgettings += 1
+        self._under_way -= len(self._due) + len(self._captured)
+        self._due.clear()
+        self._captured.clear()
+        async with self._writing:
+            await self._stored.forget_all()
 
     def _capture(self) -> None:
         """Take the bytes of one actor; they are written once they are true of the disk as well."""
@@ -80,10 +92,10 @@ class Snapshots:
         if capture is None:
             self._under_way -= 1
         else:
-            actor.when_committed(partial(self._confirmed, capture))
+            actor.when_committed(partial(self._confirmed, capture, self._forgettings))
 
-    def _confirmed(self, capture: Capture, committed: bool) -> None:  # noqa: FBT001 - see Actor
-        if committed:
+    def _confirmed(self, capture: Capture, forgettings: int, committed: bool) -> None:  # noqa: FBT001 - see Actor
+        if committed and forgettings == self._forgettings:
             self._captured.append(capture)
             self._wake.set()
         else:
@@ -96,8 +108,9 @@ class Snapshots:
         if not captures:
             return
         try:
-            sealed = [one for capture in captures for one in await self._sealed(capture)]
-            await self._stored.put(sealed)
+            async with self._writing:
+                sealed = [one for capture in captures for one in await self._sealed(capture)]
+                await self._stored.put(sealed)
         except (StoreError, ValueError) as error:
             LOG.warning("snapshots could not be written", exc_info=error)
         finally:
@@ -111,11 +124,17 @@ class Snapshots:
         subject = capture.subject
         if subject == capture.stream.name:
             await self._keyring.ensure([subject])
-        try:
-            keys = await self._keyring.load([subject])
-        except SubjectKeyMissingError:
+        name = self._keyring.name_of(subject)
+        key = await self._key_of(name)
+        if key is None:
             return []
-        return [to_snapshot(capture, key=keys[subject], environment=self._environment)]
+        return [to_snapshot(capture, key=key, name=name, environment=self._environment)]
+
+    async def _key_of(self, name: str) -> bytes | None:
+        try:
+            return (await self._keyring.load([name]))[name]
+        except SubjectKeyMissingError:
+            return None
 
 
 def _place(stream: Stream) -> dict[str, str]:

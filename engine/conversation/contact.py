@@ -40,7 +40,8 @@ def decide(state: ContactState, command: ClaimUser) -> tuple[Payload, ...]:
 def apply(state: ContactState, event: Event) -> None:
     """Bring ``state`` behind ``event``, which has happened."""
     if isinstance(event.payload, UserCreated):
-        state.claim = Claim(event.payload.account_id, event.time_ms)
+        account = event.payload.account_id
+        state.claim = Claim(account, event.time_ms) if account else None
 
 
 def claim_in(state: ContactState) -> Claim | None:

@@ -95,7 +95,7 @@ def remember(state: ConversationState, payload: OfMessage, event: Event) -> None
     before = state.revisions.pop(uuid, _UNKNOWN)
     rewritten, annotated = before.rewritten, before.annotated
     if isinstance(payload, MessageUpdated) and payload.changed[0] == "text":
-        rewritten = payload.number
+        rewritten = max(rewritten, payload.number)
     elif isinstance(payload, MessageUpdated):
         annotated = payload.number
     state.revisions[uuid] = Revision(

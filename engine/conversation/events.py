@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from engine import ids
-from engine.feature import Payload
+from engine.feature import Payload, Remains
 
 AuthorType = Literal["user", "agent", "bot", "system"]
 Visibility = Literal["public", "note"]
@@ -27,7 +27,18 @@ STAFF_EDITOR = Author("system", "staff")
 """Who changed a message, as far as customers are told, when it was staff."""
 
 
-class ConversationCreated(Payload, frozen=True):
+NOBODY = Author("system", "erased")
+"""Stands where somebody stood of whom nothing is known any more."""
+
+
+class OfPeople(Payload, frozen=True, kw_only=True):
+    """What is sealed with the key of a customer, as long as there is one."""
+
+    redacted: bool | UnsetType = UNSET
+    """``true`` when its content was withdrawn, or its customer erased. Else absent."""
+
+
+class ConversationCreated(OfPeople, frozen=True):
     """A conversation was made: by its first message, or on request."""
 
     type_name: ClassVar[str] = "conversation.created"
@@ -39,12 +50,22 @@ class ConversationCreated(Payload, frozen=True):
     requester_contact_id: str | None
     status: str = "open"
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ConversationCreated":
+        """There is the conversation; whose it was is not known any more."""
+        return cls(remains.name, None, None, None, redacted=True)
 
-class OfConversation(Payload, frozen=True):
+
+class OfConversation(OfPeople, frozen=True):
     """What every later event about a conversation itself says first."""
 
     id: str
     external_id: str | None
+
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "OfConversation":
+        """It has happened."""
+        return cls(remains.name, None, redacted=True)
 
 
 class ConversationUpdated(OfConversation, frozen=True):
@@ -56,6 +77,11 @@ class ConversationUpdated(OfConversation, frozen=True):
     """Field → new value; ``attributes`` holds only the names that were set, ``null`` = removed."""
     previous: dict[str, Any]
     """The same fields as they were before."""
+
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ConversationUpdated":
+        """Something was set."""
+        return cls(remains.name, None, {}, {}, redacted=True)
 
 
 class ConversationClosed(OfConversation, frozen=True):
@@ -78,6 +104,11 @@ class ConversationAssigned(OfConversation, frozen=True):
     assignee: Author
     previous: Author | None
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ConversationAssigned":
+        """Somebody was made responsible."""
+        return cls(remains.name, None, NOBODY, None, redacted=True)
+
 
 class ConversationUnassigned(OfConversation, frozen=True):
     """Nobody is responsible for it any more."""
@@ -85,6 +116,11 @@ class ConversationUnassigned(OfConversation, frozen=True):
     type_name: ClassVar[str] = "conversation.unassigned"
 
     previous: Author
+
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ConversationUnassigned":
+        """Somebody was responsible no more."""
+        return cls(remains.name, None, NOBODY, redacted=True)
 
 
 class ConversationTagged(OfConversation, frozen=True):
@@ -96,8 +132,13 @@ class ConversationTagged(OfConversation, frozen=True):
     added: tuple[str, ...]
     removed: tuple[str, ...]
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ConversationTagged":
+        """The tags were changed."""
+        return cls(remains.name, None, (), (), (), redacted=True)
 
-class MessageCreated(Payload, frozen=True):
+
+class MessageCreated(OfPeople, frozen=True):
     """Somebody wrote a message or a private note."""
 
     type_name: ClassVar[str] = "message.created"
@@ -115,8 +156,6 @@ class MessageCreated(Payload, frozen=True):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     flags: tuple[Flag, ...] | UnsetType = UNSET
     """What a reader should know before it shows the text; absent if there is nothing."""
-    redacted: bool | UnsetType = UNSET
-    """``true`` when its content was withdrawn later: text and metadata are empty. Else absent."""
 
     def for_customers(self) -> "MessageCreated":
         """A bot's reasoning stands in its metadata, and is for staff."""
@@ -128,8 +167,15 @@ class MessageCreated(Payload, frozen=True):
         """Return the message without what it said."""
         return msgspec.structs.replace(self, text="", metadata={}, flags=UNSET, redacted=True)
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "MessageCreated":
+        """Somebody wrote something."""
+        return cls(
+            remains.name, None, NOBODY, None, "text", "", _visibility(remains), redacted=True
+        )
 
-class OfMessage(Payload, frozen=True):
+
+class OfMessage(OfPeople, frozen=True):
     """What every later event about a message says first."""
 
     conversation_id: str
@@ -153,6 +199,11 @@ class OfMessage(Payload, frozen=True):
         """Return the UUID of the message: that of its ``message.created``."""
         return ids.uuid_of(ids.MESSAGE, self.message_id)
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "OfMessage":
+        """The message was changed."""
+        return cls(**_of_message(remains), redacted=True)
+
 
 class MessageUpdated(OfMessage, frozen=True):
     """A message has another text, or staff noted something with it."""
@@ -167,7 +218,6 @@ class MessageUpdated(OfMessage, frozen=True):
     metadata: dict[str, Any] | None = None
     """The new metadata, which only staff sees; ``None`` = as it was."""
     flags: tuple[Flag, ...] | UnsetType = UNSET
-    redacted: bool | UnsetType = UNSET
 
     def for_customers(self) -> OfMessage:
         """What staff and bots note with a message is among them, like who of them changed it."""
@@ -178,6 +228,11 @@ class MessageUpdated(OfMessage, frozen=True):
         """Return the change without what it said."""
         return msgspec.structs.replace(self, text=None, metadata=None, flags=UNSET, redacted=True)
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "MessageUpdated":
+        """It was another text, or another note with it."""
+        return cls(**_of_message(remains), changed=("text",), number=0, redacted=True)
+
 
 class MessageRedacted(OfMessage, frozen=True):
     """A message's content was withdrawn: no door shows it any more."""
@@ -186,7 +241,7 @@ class MessageRedacted(OfMessage, frozen=True):
     withdraws: ClassVar[bool] = True
 
 
-class ParticipantAdded(Payload, frozen=True):
+class ParticipantAdded(OfPeople, frozen=True):
     """Somebody takes part from now on, without having written yet."""
 
     type_name: ClassVar[str] = "participant.added"
@@ -198,6 +253,11 @@ class ParticipantAdded(Payload, frozen=True):
     visibility: Visibility
     """``note`` when customers do not know of it: an agent who has not spoken to them."""
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "ParticipantAdded":
+        """Somebody came, or went."""
+        return cls(remains.name, None, NOBODY, None, _visibility(remains), redacted=True)
+
 
 class ParticipantRemoved(ParticipantAdded, frozen=True):
     """Somebody takes part no more; a customer no longer sees the conversation."""
@@ -205,7 +265,7 @@ class ParticipantRemoved(ParticipantAdded, frozen=True):
     type_name: ClassVar[str] = "participant.removed"
 
 
-class MarksAdvanced(Payload, frozen=True):
+class MarksAdvanced(OfPeople, frozen=True):
     """Somebody has read a conversation up to a version. It stands in a stream of its own."""
 
     type_name: ClassVar[str] = "marks.advanced"
@@ -215,8 +275,13 @@ class MarksAdvanced(Payload, frozen=True):
     contact_id: str | None
     version: int
 
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "MarksAdvanced":
+        """Somebody read something."""
+        return cls(remains.name, NOBODY, None, 0, redacted=True)
 
-class UserCreated(Payload, frozen=True):
+
+class UserCreated(OfPeople, frozen=True):
     """An account's key wrote as this customer for the first time; it owns the customer now."""
 
     type_name: ClassVar[str] = "user.created"
@@ -224,6 +289,28 @@ class UserCreated(Payload, frozen=True):
     id: str
     external_id: str | None
     account_id: str
+
+    @classmethod
+    def tombstone(cls, remains: Remains) -> "UserCreated":
+        """Nobody owns this customer any more."""
+        return cls(remains.name, None, "", redacted=True)
+
+
+def _visibility(remains: Remains) -> Visibility:
+    return "public" if remains.public else "note"
+
+
+def _of_message(remains: Remains) -> dict[str, Any]:
+    """Return what every event about a message says first, as far as it is known."""
+    return {
+        "conversation_id": remains.name,
+        "conversation_external_id": None,
+        "message_id": ids.type_id(ids.MESSAGE, remains.about or bytes(16)),
+        "author": NOBODY,
+        "contact_id": None,
+        "editor": NOBODY,
+        "visibility": _visibility(remains),
+    }
 
 
 EVENTS = (

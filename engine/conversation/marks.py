@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.actor.kind import Kind, StreamState, form_of
 from engine.conversation.commands import AdvanceMark
-from engine.conversation.events import Author, MarksAdvanced
+from engine.conversation.events import NOBODY, Author, MarksAdvanced
 from engine.conversation.state import seat
 from engine.feature import Payload
 from engine.limits import PARTICIPANTS_MAX
@@ -49,7 +49,7 @@ def decide(state: MarksState, command: AdvanceMark) -> tuple[Payload, ...]:
 def apply(state: MarksState, event: Event) -> None:
     """Bring ``state`` behind ``event``, which has happened."""
     payload = event.payload
-    if isinstance(payload, MarksAdvanced):
+    if isinstance(payload, MarksAdvanced) and payload.reader != NOBODY:
         reader = payload.reader
         name = seat(reader, payload.contact_id)
         state.marks.pop(name, None)

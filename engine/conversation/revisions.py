@@ -75,7 +75,7 @@ def header(event: Event, changes: list[Event], *, read_at: int) -> MessageHeader
         visibility=said.visibility,
         version=newest.version,
         public_version=public[-1] if public else 0,
-        redacted=any(change.payload.withdraws for change in changes),
+        redacted=said.redacted is True or any(change.payload.withdraws for change in changes),
         rewritten=_count(changes, "text"),
         annotated=_count(changes, "metadata"),
         read_at=read_at,

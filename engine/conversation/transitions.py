@@ -20,6 +20,7 @@ from engine.conversation.commands import (
 )
 from engine.conversation.conflicts import topics
 from engine.conversation.events import (
+    NOBODY,
     Author,
     ConversationAssigned,
     ConversationClosed,
@@ -73,11 +74,18 @@ def decide(state: ConversationState, command: AnyCommand) -> tuple[Payload, ...]
 
 
 def apply(state: ConversationState, event: Event) -> None:
-    """Bring ``state`` behind ``event``, which has happened."""
+    """Bring ``state`` behind ``event``, which has happened.
+
+    Of an event whose customer was erased only that it has happened is left: nobody joins by it.
+    """
     payload = event.payload
     match payload:
         case ConversationCreated():
             _create(state, payload, event)
+        case MessageCreated(author=someone) | ParticipantAdded(participant=someone) if (
+            someone == NOBODY
+        ):
+            pass
         case MessageCreated():
             _join(state, payload.author, payload.contact_id, event)
         case OfMessage():
@@ -137,7 +145,7 @@ def _set(state: ConversationState, payload: Payload) -> None:
         case ConversationReopened():
             state.status = "open"
         case ConversationAssigned(assignee=assignee):
-            state.assignee = assignee
+            state.assignee = None if assignee == NOBODY else assignee
         case ConversationUnassigned():
             state.assignee = None
         case ConversationTagged(tags=tags):

@@ -12,8 +12,8 @@ import msgspec
 
 from engine import ids
 from engine.crypto import seal, unseal
-from engine.feature import Catalogue
-from engine.log.event import Event
+from engine.feature import Catalogue, Remains, encode
+from engine.log.event import PUBLIC, Event
 from persistence.records import StoredRecord
 
 FORMAT = 2
@@ -36,6 +36,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
     previous_public: int
     actor: str
     subject: str
+    """The name of the key that seals it (:func:`key_name`)."""
     sealed: bytes
     command_key: bytes | None = None
     fingerprint: bytes | None = None
@@ -56,6 +57,10 @@ class Inside(msgspec.Struct, array_like=True, frozen=True):
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Head)
 _INSIDE = msgspec.msgpack.Decoder(Inside)
+_AGAIN = "#"
+ERASED_ACTOR = "erased"
+"""Who has acted, of a tombstone, if it was a person."""
+
 _OURS = frozenset({"", "system"})
 
 
@@ -64,12 +69,13 @@ def bound_to(environment: str) -> bytes:
     return environment.encode() + b"\0"
 
 
-def to_body(event: Event, *, key: bytes, bound: bytes) -> bytes:
+def to_body(event: Event, *, key: bytes, name: str, bound: bytes) -> bytes:
     """Return the stored bytes of ``event``, its data sealed with its subject's ``key``.
 
     Args:
         event: with everything but its position.
         key: of its subject.
+        name: of that key.
         bound: :func:`bound_to` its environment.
     """
     actor, is_open = event.actor, is_nobody(event.actor)
@@ -83,7 +89,7 @@ def to_body(event: Event, *, key: bytes, bound: bytes) -> bytes:
             visibility=event.visibility,
             previous_public=event.previous_public,
             actor=actor if is_open else "",
-            subject=event.subject,
+            subject=name,
             sealed=seal(key, _ENCODER.encode(inside), bound + event.uuid),
             command_key=event.command_key,
             causation_id=event.causation_id,
@@ -136,7 +142,7 @@ def to_event(
         visibility=head.visibility,
         previous_public=head.previous_public,
         actor=head.actor if inside.actor is None else inside.actor,
-        subject=head.subject,
+        subject=subject_of(head),
         data=inside.data,
         catalogue=catalogue,
         command_key=head.command_key,
@@ -146,6 +152,46 @@ def to_event(
         about=head.about,
         outdated=record.outdated,
     )
+
+
+def to_tombstone(record: StoredRecord, head: Head, *, catalogue: Catalogue) -> Event:
+    """Return what is left of the event in ``record`` when the key of its subject was destroyed.
+
+    Its place, its time and its kind are as they were; who acted and what was said are gone.
+    """
+    remains = Remains(record.stream.name, head.about, public=head.visibility == PUBLIC)
+    payload = catalogue[head.type].tombstone(remains)
+    return Event(
+        stream=record.stream,
+        version=record.version,
+        position=record.position,
+        uuid=record.event_id,
+        type=head.type,
+        schema=head.schema,
+        time_ms=head.time_ms,
+        visibility=head.visibility,
+        previous_public=head.previous_public,
+        actor=head.actor if is_nobody(head.actor) and head.actor else ERASED_ACTOR,
+        subject=subject_of(head),
+        data=encode(payload),
+        payload=payload,
+        catalogue=catalogue,
+        command_key=head.command_key,
+        causation_id=head.causation_id,
+        traceparent=head.traceparent,
+        about=head.about,
+        outdated=record.outdated,
+    )
+
+
+def key_name(subject: str, erasures: int) -> str:
+    """Return the name of a subject's key behind so many erasures: whoever comes back is new."""
+    return f"{subject}{_AGAIN}{erasures}" if erasures else subject
+
+
+def subject_of(head: Head) -> str:
+    """Return whose data is sealed: what the name of its key begins with."""
+    return head.subject.partition(_AGAIN)[0]
 
 
 def is_nobody(actor: str) -> bool:

@@ -179,25 +179,25 @@ class Log:
         if key is None:
             detail = "a turn may seal only with keys that are open"
             raise AssertionError(detail)
-        return codec.to_body(event, key=key, bound=self._bound)
+        name = self.keyring.name_of(event.subject)
+        return codec.to_body(event, key=key, name=name, bound=self._bound)
 
     async def _opened(self, records: Sequence[StoredRecord]) -> list[Event]:
         heads = [codec.head_of(record) for record in records]
         keys = await self.keyring.load({head.subject for head in heads})
-        events = [
-            codec.to_event(
-                record,
-                head,
-                key=keys[head.subject],
-                bound=self._bound,
-                catalogue=self._catalogue,
-            )
+        # No wait from here on: a key that is destroyed later has not opened anything later.
+        return [
+            self._event(record, head, keys[head.subject])
             for record, head in zip(records, heads, strict=True)
         ]
-        for event, record in zip(events, records, strict=True):
-            if record.withdrawn:
-                event.withdraw()
-        return events
+
+    def _event(self, record: StoredRecord, head: codec.Head, key: bytes | None) -> Event:
+        if key is None or self.keyring.is_destroyed(head.subject):
+            return codec.to_tombstone(record, head, catalogue=self._catalogue)
+        event = codec.to_event(record, head, key=key, bound=self._bound, catalogue=self._catalogue)
+        if record.withdrawn:
+            event.withdraw()
+        return event
 
 
 def _answer(

@@ -1,5 +1,5 @@
 """Every API, in one list. An eighth is a module here, a folder in the engine, and one more line."""
 
-from gateway.api import auth, conversation, events, operations
+from gateway.api import admin, auth, conversation, events, operations
 
-APIS = (auth.API, events.API, conversation.API, operations.API)
+APIS = (auth.API, events.API, conversation.API, admin.API, operations.API)

@@ -139,6 +139,10 @@ class Hub:
         signal = _read_signal(mark, staff_only=shown != mark)
         return self.tell(signal, sender=sender, to_customers=_read_signal(shown) if shown else None)
 
+    def forget_marks(self) -> None:
+        """Keep no word of who has read how far: it may be told once more."""
+        self._marks.clear()
+
     def lapse(self) -> None:
         """End what has lasted long enough, and tell what had to wait."""
         now = trio.current_time()

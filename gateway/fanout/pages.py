@@ -117,6 +117,12 @@ class Pages:
             if page is not None:
                 self._bytes -= page.size
 
+    def clear(self) -> None:
+        """Keep nothing: what was read may not be shown any more."""
+        self._kept.clear()
+        self._of_room.clear()
+        self._bytes = 0
+
     def _keep(self, key: _Key, page: Page) -> None:
         room = key[0]
         if not page.chunks or not room.holders or page.size > PAGES_KEPT_BYTES_MAX // 4:

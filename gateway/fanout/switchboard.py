@@ -28,6 +28,9 @@ class Stoppable(Protocol):
     def stop(self, retry_after_s: float) -> None:
         """End, after what is under way was answered."""
 
+    def sees_as(self, environment: Environment, contact_id: str) -> bool:
+        """Say whether what it may see there may be so by a customer, its own or its account's."""
+
 
 class Sessions:
     """The open sessions of a node, counted by subprotocol and by key."""
@@ -72,6 +75,11 @@ class Sessions:
             if not self._of_key[key_id]:
                 del self._of_key[key_id]
 
+    def look_again(self, environment: Environment, contact_id: str) -> None:
+        """Let everybody who has seen by a customer come back, and see what there is to see now."""
+        for session in [one for one in self._open if one.sees_as(environment, contact_id)]:
+            session.stop(RETRY_AFTER_SECONDS_MIN)
+
     async def drain(self) -> None:
         """Say goodbye to all, a batch at a time, each told another moment to come back at.
 
@@ -109,7 +117,16 @@ class Switchboard:
         if rooms is None:
             rooms = Rooms(environment.bus, environment.log, self.outflow)
             self._rooms[environment] = rooms
+            environment.erasures.when_erased(lambda subject: self._forget(environment, subject))
         return rooms
+
+    def _forget(self, environment: Environment, subject: str) -> None:
+        """Keep no byte that was made of what an erased customer has said, and let it go."""
+        self.rooms_of(environment).pages.clear()
+        self.hubs.of(environment.workspace, environment.name).forget_marks()
+        self.sessions.look_again(environment, subject)
+        self.streams.look_again(environment, subject)
+        environment.external_ids.forget()
 
     async def drain(self) -> None:
         """Say goodbye to every session and stream."""

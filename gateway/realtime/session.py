@@ -10,6 +10,7 @@ from collections import deque
 from http import HTTPStatus
 
 from engine import ids
+from engine.environment import Environment
 from engine.errors import ParleyError
 from engine.events.envelope import rfc3339_seconds
 from gateway.callers import Caller
@@ -123,6 +124,10 @@ class Session:
         if self._commands is not None:
             self._commands.when_settled(self._stop_if_settled)
         self._stop_if_settled()
+
+    def sees_as(self, environment: Environment, contact_id: str) -> bool:
+        """Say whether what it may see there may be so by a customer, its own or its account's."""
+        return self._caller is not None and self._caller.sees_as(environment, contact_id)
 
     def end_too_slow(self) -> None:
         """Say that the client has not read for too long, with the versions it should resume at."""

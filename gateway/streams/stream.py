@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from engine.environment import Environment
 from engine.errors import NotFoundError
 from engine.events.filters import TypeFilter
 from engine.events.service import Start
@@ -122,6 +123,10 @@ class EventStream:
         if self._outlet is not None and self._format.plain is forms.SSE_PLAIN:
             self._say(f"retry: {round(retry_after_s * 1000)}\n\n".encode())
         self._end()
+
+    def sees_as(self, environment: Environment, contact_id: str) -> bool:
+        """Say whether what it may see there may be so by a customer, its own or its account's."""
+        return self._caller.sees_as(environment, contact_id)
 
     def _subscribed(self, outlet: StreamOutlet) -> Subscription:
         caller, form = self._caller, self._format

@@ -7,6 +7,7 @@ from persistence.limits import check_environment
 from persistence.memory.documents import Kept, MemoryDocuments
 from persistence.memory.event_log import Gate, MemoryEventLog
 from persistence.memory.feed import MemoryFeed
+from persistence.memory.ledger import MemoryLedger
 from persistence.memory.records_kept import KeptRecords
 from persistence.memory.snapshots import MemorySnapshots
 from persistence.memory.subject_keys import MemorySubjectKeys
@@ -23,6 +24,7 @@ class _KeptEnvironment:
         self.documents: Kept = {}
         self.views: KeptViews = {}
         self.snapshots: dict[Stream, Snapshot] = {}
+        self.ledger: list[bytes] = []
         self.was_run = False
         self.is_running = False
 
@@ -40,6 +42,7 @@ class MemoryStore:
         self.documents = MemoryDocuments(kept.documents, self.feed.check_open)
         self.views = MemoryViews(kept.views, self.feed.check_open)
         self.snapshots = MemorySnapshots(kept.snapshots, self.feed.check_open)
+        self.ledger = MemoryLedger(kept.ledger, self.feed.check_open)
 
     async def run(  # noqa: ASYNC128 - the log calls it
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -88,6 +91,11 @@ class MemoryStores:
         """Return the names of the workspaces that have a store, sorted."""
         await trio.lowlevel.checkpoint()
         return sorted({workspace for (workspace, _), kept in self._kept.items() if kept.was_run})
+
+    async def with_ledger(self) -> list[tuple[str, str]]:
+        """Return (workspace, environment) of every store whose ledger has an entry, sorted."""
+        await trio.lowlevel.checkpoint()
+        return sorted(name for name, kept in self._kept.items() if kept.ledger)
 
     def store(self, workspace: str, environment: str) -> MemoryStore:
         """Return the store of one environment, not yet running."""

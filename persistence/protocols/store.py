@@ -7,6 +7,7 @@ import trio
 from persistence.protocols.documents import Documents
 from persistence.protocols.event_log import EventLog
 from persistence.protocols.feed import Feed
+from persistence.protocols.ledger import Ledger
 from persistence.protocols.snapshots import Snapshots
 from persistence.protocols.subject_keys import SubjectKeys
 from persistence.protocols.views import Views
@@ -39,6 +40,10 @@ class Store(Protocol):
     def snapshots(self) -> Snapshots:
         """What spares an actor most of its stream when it comes back."""
 
+    @property
+    def ledger(self) -> Ledger:
+        """What was destroyed, for whoever has an older copy of the rest."""
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the files, then commit what is submitted until cancelled; close on the way out.
 
@@ -65,6 +70,9 @@ class Stores(Protocol):
 
     async def workspaces(self) -> list[str]:
         """Return the names of the workspaces that have a store, sorted."""
+
+    async def with_ledger(self) -> list[tuple[str, str]]:
+        """Return (workspace, environment) of every store whose ledger has an entry, sorted."""
 
     def store(self, workspace: str, environment: str) -> Store:
         """Return the store of one environment, not yet running; made when it first runs.

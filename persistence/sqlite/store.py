@@ -16,6 +16,7 @@ from persistence.sqlite.feed import SqliteFeed
 from persistence.sqlite.files import FolderLock, make_folder
 from persistence.sqlite.group_commit import GroupCommit, OnCommit, unobserved
 from persistence.sqlite.heads import Heads
+from persistence.sqlite.ledger import FileLedger
 from persistence.sqlite.readers import Readers
 from persistence.sqlite.serial_database import SerialDatabase
 from persistence.sqlite.snapshots import SqliteSnapshots, ThrowawayDatabase
@@ -27,10 +28,11 @@ from persistence.sqlite.writer import Writer
 LOG_FILE = "log.db"
 KEYS_FILE = "keys.db"
 VIEWS_FOLDER = "views"
+LEDGER_FILE = "erasures.ledger"
 
 
 class SqliteStore:
-    """One environment: a folder with ``{log,keys,documents,snapshots}.db`` and ``views/``."""
+    """One environment: ``{log,keys,documents,snapshots}.db``, ``views/`` and a ledger."""
 
     def __init__(self, stores: "SqliteStores", folder: Path, on_commit: OnCommit) -> None:
         """Use ``folder``; only :meth:`SqliteStores.store` calls this."""
@@ -50,6 +52,7 @@ class SqliteStore:
         self.documents = SqliteDocuments(self._kept)
         self.views = SqliteViews(folder / VIEWS_FOLDER)
         self.snapshots = SqliteSnapshots(self._thrown_away)
+        self.ledger = FileLedger(folder / LEDGER_FILE)
 
     @property
     def records_waiting(self) -> int:
@@ -91,6 +94,7 @@ class SqliteStore:
         self._kept.open()
         self.views.begin()
         self._thrown_away.open()
+        self.ledger.open()
 
     async def _close(self) -> None:
         async with AsyncExitStack() as closing:  # each is closed, even if another one fails
@@ -101,6 +105,7 @@ class SqliteStore:
             closing.push_async_callback(self._kept.close)
             closing.push_async_callback(self._keys.close)
             closing.push_async_callback(self.views.close)
+            closing.push_async_callback(self.ledger.close)
 
 
 class SqliteStores:
@@ -140,6 +145,18 @@ class SqliteStores:
         with translated(f"the data folder {self._root} cannot be read"):
             found = {path.parent.parent.name for path in self._root.glob(f"*/*/{LOG_FILE}")}
         return sorted(name for name in found if ENVIRONMENT_NAME.fullmatch(name))
+
+    async def with_ledger(self) -> list[tuple[str, str]]:
+        """Return (workspace, environment) of every store whose ledger has an entry, sorted."""
+        return await trio.to_thread.run_sync(self._find_ledgers)
+
+    def _find_ledgers(self) -> list[tuple[str, str]]:
+        with translated(f"the data folder {self._root} cannot be read"):
+            ledgers = [
+                file for file in self._root.glob(f"*/*/{LEDGER_FILE}") if file.stat().st_size
+            ]
+        found = [(file.parent.parent.name, file.parent.name) for file in ledgers]
+        return sorted(names for names in found if all(map(ENVIRONMENT_NAME.fullmatch, names)))
 
     def store(self, workspace: str, environment: str) -> SqliteStore:
         """Return the store of one environment, not yet running; made when it first runs.

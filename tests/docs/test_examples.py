@@ -99,7 +99,7 @@ async def test_the_curl_lines_of_a_page_do_what_it_says(page: Path, server: Serv
     message = ""
     for language, kind, text in blocks(page):
         filled = text.replace("$URL", server.url).replace("$KEY", server.tenant.test)
-        filled = filled.replace("$MESSAGE", message)
+        filled = filled.replace("$MESSAGE", message).replace("$ADMIN", server.tenant.admin)
         if language == "sh" and filled.startswith("curl"):
             example = curl(filled)
             if kind == "stream":

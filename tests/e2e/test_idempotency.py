@@ -63,7 +63,7 @@ async def ask(
 @pytest.mark.requirement("S85", "G5")
 @pytest.mark.parametrize("route", REPLAYING, ids=by_name)
 async def test_the_same_key_gives_the_first_answer(server: Server, route: Route) -> None:
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         first = await ask(client, route, path)
         assert first.status_code == route.status, first.text
@@ -81,7 +81,7 @@ async def test_the_same_key_gives_the_first_answer(server: Server, route: Route)
 async def test_the_first_answer_is_given_again_whatever_has_happened_since(
     server: Server, route: Route
 ) -> None:
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         first = await ask(client, route, path)
         await post(client, "and then?")
@@ -99,7 +99,7 @@ async def test_the_first_answer_is_given_again_whatever_has_happened_since(
 @pytest.mark.parametrize("route", BOTH, ids=by_name)
 async def test_a_key_is_one_in_header_and_body(server: Server, route: Route) -> None:
     body = good(route) | {"idempotency_key": KEY}
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         first = await ask(client, route, path)
         before = await position(server)
@@ -115,7 +115,7 @@ async def test_a_key_is_one_in_header_and_body(server: Server, route: Route) -> 
 async def test_an_answer_is_said_to_be_given_again_where_keys_are_remembered_and_nowhere_else(
     server: Server, route: Route
 ) -> None:
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         first, again = [await ask(client, route, path) for _ in range(2)]
         assert "Idempotent-Replayed" not in first.headers
@@ -145,7 +145,7 @@ def others(route: Route) -> list[dict[str, Any]]:
 @pytest.mark.requirement("G5", "B29")
 @pytest.mark.parametrize("route", BOTH, ids=by_name)
 async def test_the_same_key_with_another_body_is_refused(server: Server, route: Route) -> None:
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         first = await ask(client, route, path)
         before = await position(server)
@@ -160,7 +160,7 @@ async def test_the_same_key_with_another_body_is_refused(server: Server, route: 
 @pytest.mark.parametrize("route", MUTATING, ids=by_name)
 async def test_a_key_that_is_none_is_refused(server: Server, route: Route) -> None:
     longest = "k" * IDEMPOTENCY_KEY_CHARACTERS_MAX
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         before = await position(server)
         for key in ("", '""', longest + "k", f'"{longest}k"'):
@@ -175,7 +175,7 @@ async def test_a_key_that_is_none_is_refused(server: Server, route: Route) -> No
 @pytest.mark.parametrize("route", WITH_BODY, ids=by_name)
 async def test_a_key_in_a_body_that_is_none_is_refused(server: Server, route: Route) -> None:
     longest = "k" * IDEMPOTENCY_KEY_CHARACTERS_MAX
-    async with server.client(server.tenant.live) as client:
+    async with server.staff() as client:
         path = await prepared(client, route)
         before = await position(server)
         for key in ("", longest + "k", "a\nb", "a\tb", "a\r\nb", "kéy", " ", "a ", "\U0001f600"):

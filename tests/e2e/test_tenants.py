@@ -14,7 +14,7 @@ from tests.support.servers import Server
 from tests.support.streams import following
 from tests.support.talk import AGENT, CONVERSATION, EVENTS, MESSAGES, USER, get, post
 
-NAMED = tuple(r for r in ROUTES if "{" in r.path and not r.public)
+NAMED = tuple(r for r in ROUTES if "{" in r.path and not (r.public or r.workspace))
 PARTS = tuple(r for r in NAMED if "{message}" in r.path or "{id}" in r.path)
 OF_ENVIRONMENTS = tuple(r for r in ROUTES if not r.public and not r.workspace)
 

@@ -19,7 +19,12 @@ ROUTES: tuple[Route, ...] = tuple(route for api in APIS for route in api.routes)
 MUTATING = tuple(route for route in ROUTES if route.mutating)
 WITH_BODY = tuple(route for route in MUTATING if route.body is not None)
 REPLAYING = tuple(route for route in MUTATING if route.replays)
-ABSENT = {"message": "msg_01jd1e2f3g4h5j6k7m8n9p0q1r", "type": "user", "id": "usr_absent"}
+ABSENT = {
+    "message": "msg_01jd1e2f3g4h5j6k7m8n9p0q1r",
+    "erasure": "era_01jd1e2f3g4h5j6k7m8n9p0q1r",
+    "type": "user",
+    "id": "usr_absent",
+}
 """What a path may name besides its conversation, and nobody has."""
 
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}

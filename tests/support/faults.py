@@ -22,15 +22,23 @@ class FaultyPart:
         raise StoreUnavailableError(message)
 
 
+class FaultyKeys(FaultyPart):
+    """Keys that cannot be destroyed; they are made and read all the same."""
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name) if name == "destroy" else getattr(self._part, name)
+
+
 class FaultyStore:
-    """A store whose log, feed, documents and snapshots may fail."""
+    """A store of which every part but the keys may fail, and the end of its keys."""
 
     def __init__(self, store: Store, failing: set[str]) -> None:
         self.log: Any = FaultyPart(store.log, failing)
         self.feed: Any = FaultyPart(store.feed, failing)
         self.documents: Any = FaultyPart(store.documents, failing)
         self.snapshots: Any = FaultyPart(store.snapshots, failing)
-        self.subject_keys = store.subject_keys
+        self.ledger: Any = FaultyPart(store.ledger, failing)
+        self.subject_keys: Any = FaultyKeys(store.subject_keys, failing)
         self.views: Any = FaultyPart(store.views, failing)
         self.run = store.run
 
@@ -50,6 +58,9 @@ class FaultyStores:
 
     async def workspaces(self) -> list[str]:
         return await self.stores.workspaces()
+
+    async def with_ledger(self) -> list[tuple[str, str]]:
+        return await self.stores.with_ledger()
 
     def store(self, workspace: str, environment: str) -> Store:
         return FaultyStore(self.stores.store(workspace, environment), self.failing)

@@ -54,6 +54,17 @@ class Server:
         verify = self.tls or True
         return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, verify=verify)
 
+    def staff(self) -> httpx2.AsyncClient:
+        """Return a client with the live key that asks the Admin API with the admin key."""
+
+        async def as_admin(request: httpx2.Request) -> None:
+            if request.url.path.startswith("/v1/admin/"):
+                request.headers["Authorization"] = f"Bearer {self.tenant.admin}"
+
+        client = self.client(self.tenant.live)
+        client.event_hooks["request"] = [as_admin]
+        return client
+
     async def new_tenant(self) -> Tenant:
         """Make another workspace on the same server."""
         return await _tenant(self.node)

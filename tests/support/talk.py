@@ -50,6 +50,13 @@ async def prepared(client: httpx2.AsyncClient, route: Route, name: str = "conv_1
 
     That is a conversation at version 2 with a message of an agent's, who takes part in it by that.
     """
+    if route.workspace and route.mutating:
+        await post(client, author=USER, conversation=name)  # somebody to be erased
+    if "{erasure}" in route.path:
+        contact = (await post(client, author=USER, conversation=name))["contact_id"]
+        body = {"environment": "live", "subject": contact}
+        answer = await client.post("/v1/admin/privacy/erasures", json=body)
+        return path_of(route, erasure=answer.json()["id"])
     if "{conversation}" not in route.path:
         return path_of(route)
     message = await post(client, author=AGENT, conversation=name)

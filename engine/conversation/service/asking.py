@@ -169,6 +169,11 @@ class Asking:
         if account is not None:
             self._looked.pop((conversation_id, account), None)
 
+    def forget_contact(self, contact_id: str) -> None:
+        """Look again at everything that was seen with the eyes of a customer, or of its account."""
+        self.contacts.forget(contact_id)
+        self._looked.clear()
+
     async def owning_if_hidden(self, conversation_id: str, command: AnyCommandOf) -> AnyCommandOf:
         """Look once per account and conversation; the actor itself decides every time."""
         account = command.viewer.account

@@ -13,7 +13,7 @@ CONTACT = "contact"
 
 
 class Contacts:
-    """Which account a customer belongs to. Once known it never changes, so it may be remembered."""
+    """Which account a customer belongs to. It is remembered, since it lasts as long as it does."""
 
     def __init__(self, registry: Registry) -> None:
         """Ask the contact actors of ``registry``."""
@@ -47,6 +47,10 @@ class Contacts:
         if claim is not None:
             self._remember(contact_id, claim)
         return claim
+
+    def forget(self, contact_id: str) -> None:
+        """Ask again: the customer was erased, and belongs to nobody."""
+        self._claims.pop(contact_id, None)
 
     def _remember(self, contact_id: str, claim: Claim) -> None:
         self._claims[contact_id] = claim

@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from engine.environment import Environment
 from gateway.fanout.switchboard import Sessions, Switchboard
 from gateway.limits import (
     DRAIN_BATCH_MIN,
@@ -18,14 +19,18 @@ from tests.support.desks import opened
 class Open:
     """A session that notes when it was told to stop."""
 
-    def __init__(self, sessions: Sessions | None = None) -> None:
+    def __init__(self, sessions: Sessions | None = None, *, customer: str = "") -> None:
         self._sessions = sessions
+        self._customer = customer
         self.stops: list[tuple[float, float]] = []
 
     def stop(self, retry_after_s: float) -> None:
         self.stops.append((trio.current_time(), retry_after_s))
         if self._sessions is not None:
             self._sessions.discard(self)
+
+    def sees_as(self, environment: Environment, contact_id: str) -> bool:
+        return environment.name == "live" and contact_id == self._customer
 
 
 def filled(count: int) -> tuple[Sessions, list[Open]]:
@@ -139,3 +144,13 @@ async def test_everything_that_it_shares_works_while_it_runs(autojump_clock: Moc
         nursery.cancel_scope.cancel()
     assert flushed == ["line"]
     assert autojump_clock.current_time() >= 3
+
+
+async def test_those_who_have_seen_by_an_erased_customer_are_let_go() -> None:
+    sessions = Sessions()
+    one, other = Open(sessions, customer="usr_1"), Open(sessions, customer="usr_2")
+    for session in (one, other):
+        sessions.add(session, "json")
+    async with opened() as desk:
+        sessions.look_again(desk.environment, "usr_1")
+    assert (len(one.stops), len(other.stops), len(sessions)) == (1, 0, 1)

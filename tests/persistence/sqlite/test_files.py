@@ -19,6 +19,8 @@ from tests.support.drafts import draft, stream, write
 
 DATABASES = ["log.db", "keys.db", "documents.db"]
 
+FILES = [*DATABASES, "erasures.ledger"]
+
 HOLD_THE_FOLDER = """
 import sys, trio
 from pathlib import Path
@@ -77,7 +79,7 @@ async def test_only_the_owner_may_read_the_files(root: Path, stores: SqliteStore
     finally:
         os.umask(old)
 
-    assert {*DATABASES, "LOCK", "log.db-wal", "keys.db-wal"} <= {path.name for path in modes}
+    assert {*FILES, "LOCK", "log.db-wal", "keys.db-wal"} <= {path.name for path in modes}
     assert {modes[path] for path in modes if path.suffix or path.name == "LOCK"} == {0o600}
     assert {modes[path] for path in modes if not path.suffix and path.name != "LOCK"} == {0o700}
 
@@ -117,7 +119,7 @@ async def test_a_clean_end_leaves_no_write_ahead_log(root: Path, stores: SqliteS
         await store.subject_keys.put_absent({"a": b"1"})
 
     left = {path.name for path in (root / "acme" / "live").iterdir()}
-    assert left == {*DATABASES, "snapshots.db"}
+    assert left == {*FILES, "snapshots.db"}
 
 
 @pytest.mark.parametrize("database", DATABASES)

@@ -1,0 +1,1 @@
+"""What the workspace's own people do: so far, erasing somebody."""
