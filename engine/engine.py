@@ -4,8 +4,6 @@ It opens an environment when it is first used and knows every credential. When i
 no more work, and every store first commits and answers what was submitted to it.
 """
 
-from functools import partial
-
 import trio
 
 from engine import crypto, ids
@@ -15,15 +13,15 @@ from engine.auth.scopes import ENVIRONMENT_SCOPES, WORKSPACE_SCOPES
 from engine.auth.service import Credentials, unknown
 from engine.environment import Environment
 from engine.errand import in_task
-from engine.errors import ActorStoppedError, StorageError, WrongMasterKeyError
+from engine.errors import ActorStoppedError, StorageError
 from engine.limits import TOKEN_CHARACTERS_MAX
 from engine.principal import Principal
+from engine.workspace_keys import WorkspaceKeys
 from persistence.errors import StoreUnavailableError
 from persistence.protocols.store import Store, Stores
 
 WORKSPACE = "workspace"
 ENVIRONMENTS = ("live", "test")
-WORKSPACE_KEY_SUBJECT = "workspace key"
 
 
 class Engine:
@@ -32,9 +30,8 @@ class Engine:
     def __init__(self, stores: Stores, *, master_key: bytes) -> None:
         """Hold ``stores`` while running; open workspaces with the 32-byte ``master_key``."""
         self._stores = stores
-        self._master_key = master_key
+        self._workspace_keys = WorkspaceKeys(master_key)
         self._environments: dict[tuple[str, str], Environment] = {}
-        self._workspace_keys: dict[str, bytes] = {}
         self._opening = trio.Lock()
         self._nursery: trio.Nursery | None = None
         self._watchdog = Watchdog()
@@ -52,6 +49,7 @@ class Engine:
                 await self._nursery.start(self._watchdog.run)
                 for workspace in await self._stores.workspaces():
                     await self.environment(workspace, WORKSPACE)
+                await self._workspace_keys.settle()
                 for workspace, name in await self._stores.with_ledger():
                     await self.environment(workspace, name)  # an erasure may not be done there yet
                 task_status.started()
@@ -67,6 +65,15 @@ class Engine:
         if name is not None:
             await home.keys.name_workspace(workspace, name)
         return workspace
+
+    async def rotate_master(self, new: bytes) -> int:
+        """Let the 32 bytes ``new`` be the master key, while everything goes on; see ``rotate``.
+
+        Raises:
+            ConflictError, StorageError, OutcomeUnknownError: see :meth:`WorkspaceKeys.rotate`.
+        """
+        async with self._opening:
+            return await self._workspace_keys.rotate(new)
 
     async def workspaces(self) -> list[str]:
         """Return the ids of all tenants, oldest first."""
@@ -152,7 +159,7 @@ class Engine:
         store, running = self._stores.store(workspace, name), trio.CancelScope()
         await nursery.start(_run_within, running, store)
         try:
-            key = await self._workspace_key(workspace, store)
+            key = await self._workspace_keys.open(workspace, store.subject_keys)
             environment = Environment(
                 workspace, name, store, workspace_key=key, watchdog=self._watchdog
             )
@@ -164,22 +171,6 @@ class Engine:
             raise
         self._environments[workspace, name] = environment
         return environment
-
-    async def _workspace_key(self, workspace: str, store: Store) -> bytes:
-        """Return the workspace's key; it lies in the store of its hidden environment, wrapped."""
-        known = self._workspace_keys.get(workspace)
-        if known is None:
-            seal = partial(crypto.seal, self._master_key, place=workspace.encode())
-            fresh = {WORKSPACE_KEY_SUBJECT: seal(crypto.new_key())}
-            kept = await store.subject_keys.put_absent(fresh)
-            wrapped = kept[WORKSPACE_KEY_SUBJECT]
-            try:
-                known = crypto.unseal(self._master_key, wrapped, workspace.encode())
-            except crypto.UnsealError as error:
-                detail = f"the master key does not open the workspace {workspace}"
-                raise WrongMasterKeyError(detail) from error
-            self._workspace_keys[workspace] = known
-        return known
 
 
 async def _run_within(  # noqa: ASYNC128 - the store calls it

@@ -1,6 +1,7 @@
 """The command line. Each command's work is in the module of its name."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -166,6 +167,21 @@ def workspace_(
     from gateway.cli.keys import create_workspace
 
     return create_workspace(settings, name=name, json=json)
+
+
+@keys.command
+def rotate_master(
+    *,
+    new_key_file: Annotated[
+        Path, Parameter(help="File with the new key: 32 bytes in base64, mode 0600.")
+    ],
+    json: Json = False,
+    settings: AllSettings = DEFAULTS,
+) -> int:
+    """Exchange the master key, while the server runs; nothing is sealed anew."""
+    from gateway.cli.keys import rotate_master
+
+    return rotate_master(settings, new_key_file=new_key_file, json=json)
 
 
 OfWorkspace = Annotated[str | None, Parameter(help="Those of one workspace, by its id.")]

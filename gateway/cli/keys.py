@@ -1,6 +1,7 @@
 """``parley keys``: tenants and their keys, with a server on the folder or without one."""
 
 import json as json_module
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -37,6 +38,12 @@ def create_workspace(settings: Settings, *, name: str, json: bool) -> int:
         shown=_as_json if json else _workspace,
         new_folder=True,
     )
+
+
+def rotate_master(settings: Settings, *, new_key_file: Path, json: bool) -> int:
+    """Exchange the master key and say what to start with from now on."""
+    arguments = {"new_key_file": str(new_key_file.absolute())}
+    return _asked(settings, "keys.rotate_master", arguments, shown=_as_json if json else _rotated)
 
 
 def _asked(
@@ -91,6 +98,13 @@ def _scopes(scopes: list[str]) -> str:
 
 def _key(value: Any) -> str:
     return f"{value['id']}\n{value['key']}"
+
+
+def _rotated(value: Any) -> str:
+    return (
+        f"The keys of {value['workspaces']} workspaces are wrapped by the new master key.\n"
+        f"Start with --master-key-file {value['master_key_file']} from now on."
+    )
 
 
 def _workspace(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import InvalidError, NotFoundError
-from gateway.control import keys, seeding, status, views
+from gateway.control import keys, rotating, seeding, status, views
 from gateway.control.context import Context, OnProgress
 from gateway.control.messages import Request
 
@@ -23,6 +23,7 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "keys.list": Command(keys.ListKeys, keys.list_keys),
     "keys.create": Command(keys.CreateKey, keys.create_key),
+    "keys.rotate_master": Command(rotating.RotateMaster, rotating.rotate_master),
     "workspaces.create": Command(keys.CreateWorkspace, keys.create_workspace),
     "seed": Command(seeding.Seed, seeding.seed),
     "views.list": Command(views.ListViews, views.list_views),

@@ -1,6 +1,6 @@
 """The wrapped keys of data subjects, in memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import trio
 
@@ -27,6 +27,15 @@ class MemorySubjectKeys:
         await trio.lowlevel.checkpoint()
         self._check_open()
         return {subject: self._kept.setdefault(subject, key) for subject, key in wrapped.items()}
+
+    async def replace(self, wrapped: Mapping[str, bytes], *, removed: Collection[str] = ()) -> None:
+        """Keep each key in the place of what its subject has; remove those of others."""
+        check_subjects(wrapped)
+        await trio.lowlevel.checkpoint()
+        self._check_open()
+        self._kept.update(wrapped)
+        for subject in removed:
+            self._kept.pop(subject, None)
 
     async def destroy(self, subject: str) -> bool:
         """Remove the key of ``subject``; say if there was one."""

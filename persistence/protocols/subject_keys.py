@@ -1,6 +1,6 @@
 """Wrapped keys of data subjects. Destroying one makes everything sealed with it unreadable."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 
@@ -20,6 +20,19 @@ class SubjectKeys(Protocol):
 
         Raises:
             StoreUnavailableError: Nothing was written.
+            ValueError: A subject is longer than ``SUBJECT_CHARACTERS_MAX`` or empty.
+        """
+
+    async def replace(self, wrapped: Mapping[str, bytes], *, removed: Collection[str] = ()) -> None:
+        """Store each key in the place of what its subject has, and remove those of others.
+
+        Atomic and durable: after a crash all of it is so, or nothing. No copy of what was replaced
+        or removed is left in any file of the store when this returns.
+
+        Cancellation: a write that has begun is shielded.
+
+        Raises:
+            StoreUnavailableError: All of it was done or nothing; a copy may still be there.
             ValueError: A subject is longer than ``SUBJECT_CHARACTERS_MAX`` or empty.
         """
 

@@ -1,6 +1,6 @@
 """The wrapped keys of data subjects, in a file of their own that no log or backup copies."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import apsw
 
@@ -29,6 +29,12 @@ class SqliteSubjectKeys:
             return {}
         return await self._database.call(lambda connection: _put_absent(connection, keys))
 
+    async def replace(self, wrapped: Mapping[str, bytes], *, removed: Collection[str] = ()) -> None:
+        """Store each key in the place of what its subject has; remove those of others."""
+        check_subjects(wrapped)
+        keys, gone = dict(wrapped), tuple(removed)
+        await self._database.call(lambda connection: _replace(connection, keys, gone))
+
     async def destroy(self, subject: str) -> bool:
         """Remove the key of ``subject`` and every copy of it; some ms, more with a large table."""
         return await self._database.call(lambda connection: _destroy(connection, subject))
@@ -50,8 +56,20 @@ def _destroy(connection: apsw.Connection, subject: str) -> bool:
     with transaction(connection):
         connection.execute(DELETE_KEY, (subject,))
         was_there = connection.changes() > 0
+    _forget(connection)
+    return was_there
+
+
+def _replace(connection: apsw.Connection, keys: dict[str, bytes], removed: tuple[str, ...]) -> None:
+    with transaction(connection):
+        connection.executemany(DELETE_KEY, [(subject,) for subject in (*keys, *removed)])
+        connection.executemany(INSERT_KEY, keys.items())
+    _forget(connection)
+
+
+def _forget(connection: apsw.Connection) -> None:
+    """Leave no copy of what was removed."""
     # The pages as they were before lie in the log, and VACUUM writes the pages as they are now.
     empty_log(connection)
     connection.execute("VACUUM")
     empty_log(connection)
-    return was_there

@@ -82,3 +82,19 @@ async def test_a_cancelled_put_is_whole_or_not_there(store: Store) -> None:
 
     found = [subject for subject in keys if await store.subject_keys.get(subject)]
     assert found in ([], list(keys))
+
+
+async def test_keys_are_replaced_and_removed_together(stores: Stores) -> None:
+    async with running(stores) as store:
+        await store.subject_keys.put_absent({"a": b"1", "b": b"2", "c": b"3"})
+        await store.subject_keys.replace({"a": b"new", "d": b"4"}, removed=["b", "nobody"])
+    async with running(stores) as store:
+        found = {name: await store.subject_keys.get(name) for name in "abcd"}
+    assert found == {"a": b"new", "b": None, "c": b"3", "d": b"4"}
+
+
+async def test_a_bad_subject_replaces_nothing(store: Store) -> None:
+    await store.subject_keys.put_absent({"a": b"1"})
+    with pytest.raises(ValueError, match="subject"):
+        await store.subject_keys.replace({"a": b"2", "": b"3"}, removed=["a"])
+    assert await store.subject_keys.get("a") == b"1"

@@ -36,7 +36,17 @@ ERASING = {
     "behind the event": Place(Erasures, "_told", behind=True),
     "behind the ledger's last word": Place(FileLedger, "_append", behind=True, nth=2),
 }
-PLACES = ERASING
+ROTATING = {
+    "before the first copy": Place(subject_keys, "_replace", behind=False),
+    "amid the copies": Place(subject_keys, "_replace", behind=True),
+    "behind the copies": Place(subject_keys, "_replace", behind=True, nth=2),
+    "amid a replacement": Place(subject_keys, "_forget", behind=False, nth=3),
+    "amid the replacements": Place(subject_keys, "_replace", behind=True, nth=3),
+    "behind the replacements": Place(subject_keys, "_replace", behind=True, nth=4),
+}
+"""With two workspaces: two copies are laid beside the old keys, then two take their places."""
+
+PLACES = ERASING | ROTATING
 
 
 def die() -> None:

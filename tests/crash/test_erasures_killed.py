@@ -67,6 +67,7 @@ async def test_an_erasure_that_was_begun_is_done_by_the_next_start(
         async with server.client() as staff:
             message = (await staff.get(f"{MESSAGES}/{said['id']}")).json()
             assert message["text"] == ("" if was_begun else canaries["text"])
+            assert len(await told(staff)) == was_begun, "and told, though nobody has asked again"
             receipt = (await erase(server)).json()
             assert receipt["subject"] == said["contact_id"]
             assert (await staff.get(f"{MESSAGES}/{said['id']}")).json()["redacted"] is True

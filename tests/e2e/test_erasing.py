@@ -269,6 +269,9 @@ async def test_nobody_owns_who_was_erased(server: Server) -> None:
         await erased(server, "usr_45")
         problem(await first.get(CONVERSATION), 404, "not_found")
         await post(other, "mine", conversation="conv_other", author=USER)
+        body = {"text": "ours again", "author": USER}
+        refused = await first.post("/v1/conversations/conv_first/messages", json=body)
+        problem(refused, 403, "author_mismatch")
 
 
 async def test_staff_hears_of_an_erasure_and_customers_never_do(server: Server) -> None:

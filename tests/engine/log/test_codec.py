@@ -72,9 +72,7 @@ class Place:
 
 def stored(happened: Event, body: bytes | None = None) -> StoredRecord:
     if body is None:
-        body = codec.to_body(
-            happened, key=KEY, name=happened.subject, bound=codec.bound_to(HERE)
-        )
+        body = codec.to_body(happened, key=KEY, name=happened.subject, bound=codec.bound_to(HERE))
     return StoredRecord(
         happened.position,
         happened.stream,

@@ -13,7 +13,7 @@ from gateway.config import Settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 LINE = re.compile(r"^(?:PARLEY_KEY=\S+ )?parley (.*)$", re.MULTILINE)
-HEADING = re.compile(r"^## `parley ([a-z ]+)", re.MULTILINE)
+HEADING = re.compile(r"^## `parley ([a-z -]+)", re.MULTILINE)
 SETTINGS = {f"--{field.name.replace('_', '-')}" for field in fields(Settings)}
 
 
