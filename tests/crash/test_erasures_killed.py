@@ -47,7 +47,6 @@ async def told(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
     return [event for event in found if event["type"] == "subject.erased"]
 
 
-@pytest.mark.requirement("G22")
 @pytest.mark.parametrize("place", ERASING)
 async def test_an_erasure_that_was_begun_is_done_by_the_next_start(
     tmp_path: Path, place: str

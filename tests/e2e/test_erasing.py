@@ -25,7 +25,6 @@ def found_by(thief: Thief, canaries: Canaries) -> set[str]:
     return {name for plain in thief.plain() for name in canaries.in_bytes(plain)}
 
 
-@pytest.mark.requirement("G22")
 async def test_nothing_of_an_erased_customer_is_left_in_any_file_even_for_the_master_key(
     server: Server,
 ) -> None:
