@@ -76,7 +76,9 @@ async def put(tallies: Tallies, *more: Event, **otherwise: Any) -> None:
     capture = actor.capture()
     assert capture is not None
     key = (await tallies.keyring.load(["a"]))["a"]
-    other = to_snapshot(replace(capture, **otherwise), key=key, environment="acme/live")
+    assert key is not None
+    changed = replace(capture, **otherwise)
+    other = to_snapshot(changed, key=key, name="a", environment="acme/live")
     await tallies.store.snapshots.put([other])
 
 

@@ -6,8 +6,11 @@ import pytest
 import trio
 import trio.testing
 
+from engine.actor import registry
 from engine.actor.outcome import Origin
 from engine.conversation.events import Author
+from engine.conversation.service.asking import stream_of
+from engine.conversation.transitions import KIND
 from engine.environment import CATALOGUE
 from engine.errors import OutcomeUnknownError, ParleyError, StorageError
 from engine.feature import Remains, decode, encode
@@ -130,3 +133,56 @@ async def test_commands_that_are_under_way_are_answered_and_no_version_is_lost()
         gone = [event.version for event in events if event.payload.redacted is True]
         assert gone == list(range(1, len(gone) + 1)), "what was said before, and nothing since"
         assert len(gone) == 22
+
+
+FELLOW = Author("user", "usr_9")
+
+
+async def kept(desk: Desk) -> list[str]:
+    """Return who takes part, as the snapshot of the conversation says; nobody without one."""
+    conversation_id, _ = desk.environment.conversations.resolve(desk.staff, "conv_123")
+    snapshots = desk.environment.registry._snapshots  # noqa: SLF001 - what a restart would find
+    known = await snapshots.find(stream_of(conversation_id), KIND)
+    return [someone.who.id for someone in known.state.participants.values()] if known else []
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be a snapshot behind every second event."""
+    monkeypatch.setattr(registry, "SNAPSHOT_EVENTS", 2)
+
+
+@pytest.mark.usefixtures("often")
+async def test_no_snapshot_knows_who_was_erased() -> None:
+    async with opened() as desk:
+        for author in (USER, FELLOW, USER, USER):
+            await desk.post(desk.staff, author=author)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await kept(desk) == ["usr_45", "usr_9"]
+        await desk.environment.erasures.erase("usr_9", None, ORIGIN)
+        assert await kept(desk) == []
+        for _ in range(4):
+            await desk.post(desk.staff, author=USER)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await kept(desk) == ["usr_45"]
+
+
+@pytest.mark.usefixtures("often")
+async def test_a_snapshot_on_its_way_to_the_disk_is_not_kept_either() -> None:
+    disk = MemoryDisk()
+    async with opened(disk) as desk:
+        for author in (USER, FELLOW):
+            await desk.post(desk.staff, author=author)
+        await trio.testing.wait_all_tasks_blocked()
+        await desk.environment.registry.forget_kept()
+        disk.hold()
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(desk.post, desk.staff, f"{number}")
+            await disk.wait_held()
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(desk.environment.erasures.erase, "usr_9", None, ORIGIN)
+            await trio.testing.wait_all_tasks_blocked()
+            disk.release()
+        await trio.testing.wait_all_tasks_blocked()
+        assert "usr_9" not in await kept(desk)
