@@ -12,6 +12,7 @@ from hypercorn.config import Config
 from gateway.limits import CLOSING_SECONDS
 from tests.support.bounds import shorten
 from tests.support.realtime import talking
+from tests.support.rooms import rooms_on
 from tests.support.servers import Server, ServerName, serving
 from tests.support.streams import NDJSON, SSE, Events, following
 from tests.support.talk import EVENTS, UNREAD_MESSAGES, fill
@@ -70,8 +71,8 @@ async def until_the_server_waits(wire: Wire, door: str, more: bytes) -> None:
 async def followers(server: Server) -> int:
     """Return how many follow something in the live environment."""
     await trio.lowlevel.checkpoint()
-    bus = (await server.node.engine.environment(server.tenant.workspace, "live")).bus
-    return len(bus._of_all) + sum(map(len, bus._by_stream.values()))  # noqa: SLF001
+    environment = await server.node.engine.environment(server.tenant.workspace, "live")
+    return len(rooms_on(environment.bus))
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -10,6 +10,7 @@ import trio
 from gateway.limits import OUTBOUND_WRITE_SECONDS
 from tests.support.bounds import shorten
 from tests.support.realtime import PATIENCE_SECONDS, Talk, bearer, dialing
+from tests.support.rooms import rooms_on
 from tests.support.servers import Server
 from tests.support.talk import UNREAD_MESSAGES, fill
 from tests.support.wire import SMALL_BUFFER_BYTES
@@ -36,7 +37,7 @@ async def until_let_go(server: Server) -> None:
     """Wait until nobody follows anything."""
     bus = (await server.node.engine.environment(server.tenant.workspace, "live")).bus
     with trio.fail_after(PATIENCE_SECONDS):  # noqa: ASYNC912
-        while bus._of_all or bus._by_stream:  # noqa: SLF001, ASYNC110
+        while rooms_on(bus):  # noqa: ASYNC110
             await trio.sleep(SOON_SECONDS / 10)
 
 

@@ -143,7 +143,7 @@ async def kept(desk: Desk) -> list[str]:
     conversation_id, _ = desk.environment.conversations.resolve(desk.staff, "conv_123")
     snapshots = desk.environment.registry._snapshots  # noqa: SLF001 - what a restart would find
     known = await snapshots.find(stream_of(conversation_id), KIND)
-    return [someone.who.id for someone in known.state.participants.values()] if known else []
+    return [someone.author.id for someone in known.state.participants.values()] if known else []
 
 
 @pytest.fixture

@@ -236,6 +236,9 @@ async def test_every_connection_that_was_cut_is_closed_here_too(server: Server) 
         following(proxy.url, server.tenant.test, on_state=states),
     ):
         await states.until(Ready)
+        environment = await server.node.engine.environment(server.tenant.workspace, "test")
+        for consumer in environment.consumers.values():
+            await consumer.opened()  # views are opened beside everything else
         before = open_files()
         for number in range(1, 6):
             proxy.cut()
