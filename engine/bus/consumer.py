@@ -136,7 +136,7 @@ class Consumer:
             stopped, and while a view of an older schema answers, which does not move.
         """
         await in_task()
-        with trio.move_on_after(within):
+        with trio.move_on_after(within):  # noqa: ASYNC912 - when it is there, nothing waits
             while not self._is_there(position):
                 self._hurried.set()
                 await self._moved.wait()
