@@ -57,6 +57,7 @@ async def texts_of(client: httpx2.AsyncClient, name: str) -> Counter[str]:
         page = {"page": body["next"]}
 
 
+@pytest.mark.requirement("G11")
 @pytest.mark.usefixtures("_small_mailboxes")
 async def test_every_writer_of_a_flood_is_answered_and_nothing_is_dropped(server: Server) -> None:
     answers: list[httpx2.Response] = []
@@ -80,6 +81,7 @@ async def test_every_writer_of_a_flood_is_answered_and_nothing_is_dropped(server
         assert await texts_of(client, "conv_flood") == Counter(written)
 
 
+@pytest.mark.requirement("G11")
 @pytest.mark.usefixtures("_small_mailboxes")
 async def test_a_flood_over_sockets_is_told_overloaded(server: Server) -> None:
     told: Counter[str] = Counter()
@@ -108,6 +110,7 @@ async def test_a_flood_over_sockets_is_told_overloaded(server: Server) -> None:
         assert await texts_of(client, "conv_flood") == Counter(written)
 
 
+@pytest.mark.requirement("G12")
 async def test_a_poison_is_parked_and_everybody_else_goes_on(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client, conversation="conv_ill", author=USER)
@@ -121,6 +124,7 @@ async def test_a_poison_is_parked_and_everybody_else_goes_on(server: Server) -> 
         assert (await texts_of(client, "conv_well")).total() == FAILURES_BEFORE_PARKING
 
 
+@pytest.mark.requirement("G12")
 async def test_a_loop_is_ended_and_everybody_else_goes_on(server: Server) -> None:
     async with server.client(server.tenant.live) as client:
         await post(client, conversation="conv_ill", author=USER)

@@ -64,6 +64,7 @@ async def test_who_reads_again_is_told_how_far_it_is_and_misses_nothing(
         await talk.asked("typing", **HERE, state="start", author={"type": "agent", "id": "agent_1"})
 
 
+@pytest.mark.requirement("G11")
 async def test_who_never_reads_is_sent_away_with_the_version_to_resume_at(
     front_door: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

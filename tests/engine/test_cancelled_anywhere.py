@@ -105,6 +105,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.requirement("G16")
 @pytest.mark.parametrize("work", [ask, append, read_the_feed])
 @pytest.mark.parametrize("backend", ["memory", "sqlite"])
 async def test_a_cancellation_at_any_step_leaves_one_truth_and_nothing_behind(
