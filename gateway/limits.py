@@ -134,7 +134,7 @@ DISK_FREE_BYTES_MIN = 1024**3
 """Free space below which a look at the disk is due."""
 
 OPEN_FILES_MIN = 4_096
-"""Open files a server should be allowed: one a connection, and about 10 an environment."""
+"""Open files a server should be allowed: one a connection, and about 26 an environment."""
 
 TYPING_SECONDS = 8.0
 """How long "is typing" holds unless it is said again; clients repeat it about every 4 seconds."""
